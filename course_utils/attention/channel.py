@@ -1,0 +1,141 @@
+"""Channel attention: what to look at. One number per channel, computed from the whole picture. Lesson 02."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .base import Gate
+
+
+def positive(value: int, argument: str, name: str) -> int:
+    """An integer of at least 1, or a ValueError that says which argument was wrong."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}: {argument} must be an integer of at least 1, got {value!r}")
+    return value
+
+
+class SE(Gate):
+    """Squeeze-and-Excitation: weigh each channel by what the whole picture contains.
+
+    Hu et al., CVPR 2018, arXiv 1709.01507, eq. 2-4.   Taught in lesson 02.
+
+        z = mean over positions of x      (N, C)        squeeze
+        s = sigmoid(W2 relu(W1 z))        (N, C)        excite; W1 (C/r, C), W2 (C, C/r), both with bias
+        y = s * x                         (N, C, H, W)
+
+    Args:
+        channels: C, at least 1.
+        reduction: r, at least 1; the hidden width is max(1, C // r).
+        start: "paper" (gates near 0.5 at first) or "identity" (exactly 1 at first, and still learns).
+
+    Raises:
+        ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
+
+    Parameters: 2 C h + h + C with h = max(1, C // r).   Authors' socket: `post`.
+    With biases, as in the authors' released model; their later ablations drop them.
+    Differs from timm's SEModule, which rounds the hidden width to a multiple of 8 (8 instead of 4 at C = 64).
+    """
+
+    paper = "1709.01507"
+
+    def __init__(self, channels: int, reduction: int = 16, start: str = "paper"):
+        super().__init__(channels, start)
+        hidden = max(1, channels // positive(reduction, "reduction", "SE"))
+        self.squeeze = nn.Conv2d(channels, hidden, 1)
+        self.excite = nn.Conv2d(hidden, channels, 1)
+        self.start_from(self.excite)
+
+    def gate(self, x: Tensor) -> Tensor:
+        z = x.mean((2, 3), keepdim=True)                             # (N, C, 1, 1)
+        return self.squash(self.excite(F.relu(self.squeeze(z))))     # (N, C, 1, 1)
+
+
+def eca_kernel(channels: int, gamma: float = 2, b: float = 1) -> int:
+    """The width of ECA's kernel: log2(C) / gamma + b / gamma, cut to an integer, then raised to the next odd one.
+
+    ECA-Net, arXiv 1910.03151, eq. 12 and the authors' code: 3 for 8 to 64 channels, 5 for 128 to 1024, 7 for 2048.
+    """
+    width = int(abs((math.log2(channels) + b) / gamma))
+    return width if width % 2 else width + 1
+
+
+class ECA(Gate):
+    """Efficient Channel Attention: each channel looks at its neighbours, with one small kernel for all.
+
+    Wang et al., CVPR 2020, arXiv 1910.03151, eq. 9 and 12.   Taught in lesson 02.
+
+        z = mean over positions of x      (N, C)
+        s = sigmoid(w conv z)             (N, C)        w has k weights, no bias; zeros beyond both ends
+        y = s * x                         (N, C, H, W)
+
+    Args:
+        channels: C, at least 1.
+        kernel_size: k, odd; None takes the paper's rule (`eca_kernel`).
+        start: "paper" or "identity".
+
+    Raises:
+        ValueError: an even or non-positive kernel size; in `forward`, an input that is not a float (N, channels, H, W).
+
+    Parameters: k.   Authors' socket: `post`.
+    Same function as timm's EcaModule from 8 channels on; below, timm keeps k at 3 or more and the paper's rule gives 1.
+    """
+
+    paper = "1910.03151"
+
+    def __init__(self, channels: int, kernel_size: int | None = None, start: str = "paper"):
+        super().__init__(channels, start)
+        k = eca_kernel(channels) if kernel_size is None else positive(kernel_size, "kernel_size", "ECA")
+        if k % 2 == 0:
+            raise ValueError(f"ECA: kernel_size must be odd, so that a channel is the centre of its neighbours, got {k}")
+        self.conv = nn.Conv1d(1, 1, k, padding=k // 2, bias=False)
+        self.start_from(self.conv)
+
+    def gate(self, x: Tensor) -> Tensor:
+        z = x.mean((2, 3))                                           # (N, C)
+        logits = self.conv(z.unsqueeze(1)).squeeze(1)                # (N, 1, C) and back: channels are the line
+        return self.squash(logits)[..., None, None]                  # (N, C, 1, 1)
+
+
+class GatedChannel(Gate):
+    """Gated channel transformation: channels compete, or help each other, by how strong each is.
+
+    Yang et al., CVPR 2020, arXiv 1909.11519, and the authors' code.   Taught in lesson 02.
+
+        e = alpha * sqrt(sum over positions of x^2 + eps)       (N, C)    how strong each channel is
+        n = e / sqrt(mean over channels of e^2 + eps)           (N, C)    compared with the others
+        y = (1 + tanh(gamma * n + beta)) * x                    (N, C, H, W)
+
+    Args:
+        channels: C, at least 1.
+        eps: keeps the roots away from zero, 1e-5 in the authors' code.
+        start: "paper" and "identity" are the same here: alpha = 1, gamma = beta = 0, so the gate is exactly 1.
+
+    Raises:
+        ValueError: eps not positive; in `forward`, an input that is not a float (N, channels, H, W).
+
+    Parameters: 3 C.   Authors' socket: `pre`, before every convolution; they exempt beta from weight decay.
+    Not in timm or torchvision; compared with nested loops written from the formula.
+    """
+
+    home = "pre"
+    paper = "1909.11519"
+
+    def __init__(self, channels: int, eps: float = 1e-5, start: str = "paper"):
+        super().__init__(channels, start)
+        if not eps > 0:
+            raise ValueError(f"GatedChannel: eps must be positive, got {eps!r}")
+        self.eps = eps
+        self.alpha = nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def gate(self, x: Tensor) -> Tensor:
+        # Squares of half-precision numbers overflow early, so the two norms are taken in float32.
+        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        e = self.alpha * (wide.square().sum((2, 3), keepdim=True) + self.eps).sqrt()     # (N, C, 1, 1)
+        n = e / (e.square().mean(1, keepdim=True) + self.eps).sqrt()                     # (N, C, 1, 1)
+        return (1 + torch.tanh(self.gamma * n + self.beta)).to(x.dtype)                  # (N, C, 1, 1)

@@ -1,0 +1,17 @@
+"""Every figure of the course, each with its alt text.
+
+A drawing function returns a figure whose `alt` says in words what it shows; `show(fig)` displays both.
+`hosts` draws the emblem, `flows` the smaller diagrams in the same language, `views` pictures and maps, `numbers` small
+maps and gates, `dotplot` and `charts` results; `look` holds the one style.
+"""
+
+from .charts import curves, heat
+from .dotplot import dots
+from .flows import mechanism, plain_host
+from .hosts import emblem
+from .look import FAMILY_COLOURS, MARKERS, Drawing, show, style, to_png
+from .numbers import gates, hand_gate, numbers
+from .views import maps, pictures, window
+
+__all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "curves", "dots", "emblem", "gates", "hand_gate", "heat", "maps",
+           "mechanism", "numbers", "pictures", "plain_host", "show", "style", "to_png", "window"]

@@ -1,0 +1,90 @@
+"""All seeds as dots, with the mean and its interval. Lessons reach this through `plots`."""
+from __future__ import annotations
+
+import numpy as np
+
+from ..stats import t_interval
+from .charts import capital, dashed_lines, family_of, margin_labels, number, reference_lines
+from .look import FAMILY_COLOURS, INK, MARKERS, THREAD, new_figure, opening, styled, to_array, wrap
+
+UPRIGHT = 7             # so many labels fit below columns of dots; more of them name rows instead
+
+
+@styled
+def dots(results: dict, reference=None, reference_label: str | None = None,
+         ylabel: str = "accuracy on unseen digits", title: str | None = None, families: dict | None = None,
+         pairs: bool = False):
+    """Every seed as a dot, beside it the mean with its 95 % t-interval; in columns, or rows for many labels.
+
+    Args:
+        results: label -> one value per seed: a list, or a dict seed -> value as `study.accuracies` makes it.
+        reference: a value, or {label: value}: a dashed line with its name (chance, a ceiling).
+        families: label -> family, for the colour; otherwise the mechanism named in the label decides.
+        pairs: join the same seed from label to label by a thin line; all labels need the same seeds.
+    """
+    if not isinstance(results, dict) or not results:
+        raise ValueError(f"results: wanted a dict label -> values by seed, got {results!r}")
+    values = {str(k): to_array(list(v.values()) if isinstance(v, dict) else v, f"results[{k!r}]", 1, "one number per seed")
+              for k, v in results.items()}
+    counts = {k: len(v) for k, v in values.items()}
+    if pairs and len(set(counts.values())) > 1:
+        raise ValueError(f"pairs: wanted the same seeds for all labels, got {counts}")
+    lines = reference_lines(reference, reference_label)
+    flat = len(values) > UPRIGHT
+    size = (8.2, 1.2 + 0.42 * len(values)) if flat else (min(8.2, 2.6 + 1.25 * len(values)), 3.7)
+    fig = new_figure(*size, title)
+    ax, words, shown = fig.add_subplot(), [], list(lines.values())
+
+    def put(draw, position, value, **how):
+        draw(*((value, position) if flat else (position, value)), **how)
+
+    # the same seed has the same offset everywhere, spread evenly by the golden ratio
+    offset = [0.26 * ((0.5 + 0.618034 * i) % 1 - 0.5) - 0.1 for i in range(max(counts.values()))]
+    beside = 0.27 if flat else 0.2                               # where the interval stands
+    if pairs:
+        for seed, aside in enumerate(offset):
+            put(ax.plot, np.arange(len(values)) + aside, [v[seed] for v in values.values()], color=THREAD,
+                linewidth=1, zorder=1, gid="pair")
+    for i, (label, v) in enumerate(values.items()):
+        family = family_of(label, families)
+        mean, low, high = t_interval(v)
+        put(ax.scatter, i + np.array(offset[:len(v)]), v, s=30 if flat else 42, marker=MARKERS[family],
+            color=FAMILY_COLOURS[family], edgecolor=INK, linewidth=0.7, zorder=3, gid="seeds")
+        put(ax.plot, [i + beside - 0.08, i + beside + 0.08], [mean, mean], color=INK, linewidth=2.4, zorder=4,
+            gid="mean")
+        if len(v) > 1:
+            put(ax.plot, [i + beside] * 2, [low, high], color=INK, linewidth=2, zorder=2,
+                solid_capstyle="butt", gid="interval")
+        shown += [*v, *([low, high] if len(v) > 1 else [])]
+        spread = f"95 % interval {number(low)} to {number(high)}" if len(v) > 1 else "no interval"
+        words.append(f"{label}: mean {number(mean)}, {spread}, {len(v)} seed{'s' * (len(v) > 1)}.")
+    limits = value_limits(shown, [*lines.values(), *np.concatenate(list(values.values()))])
+    key = "one mark per seed; bar: mean and 95 % t-interval" + ("; thin lines: same seed" if pairs else "")
+    room = (fig.get_figwidth() - 1.6) / len(values) - 0.1
+    if flat:
+        names = [f"{k}   {number(v.mean())}" for k, v in values.items()]
+        ax.set(xlim=limits, ylim=(len(values) - 0.5, -0.5), xlabel=ylabel)
+        key = "\n".join([key + "; number: mean", *(f"dashed: {k} {number(v)}" for k, v in lines.items())])
+    else:
+        names = [wrap(k, room, 9) + f"\nmean {number(v.mean())}" for k, v in values.items()]
+        ax.set(ylim=limits, xlim=(-0.5, len(values) - 0.5), ylabel=ylabel)
+    along, across = (ax.yaxis, ax.xaxis) if flat else (ax.xaxis, ax.yaxis)
+    along.set_ticks(range(len(values)), names)
+    along.set_tick_params(length=0)
+    across.grid(True)
+    ax.set_title(key)
+    dashed_lines(ax, lines, upright=flat)
+    if not flat:
+        margin_labels(ax, [(v, f"{k} {number(v)}", INK) for k, v in lines.items()])
+    words += [f"Dashed line: {k} at {number(v)}." for k, v in lines.items()]
+    fig.alt = f"{opening(title)}{capital(ylabel)}, one mark per seed. {' '.join(words)}"
+    return fig
+
+
+def value_limits(shown, data) -> tuple[float, float]:
+    """Limits around what is shown; where all data lie in 0..1, as accuracies do, so do the limits."""
+    low, high = min(shown), max(shown)
+    if min(data) >= 0 and max(data) <= 1:
+        low, high = max(low, 0), min(high, 1)
+    pad = 0.06 * (high - low) or 0.05
+    return low - pad, high + pad

@@ -1,0 +1,120 @@
+"""What a lesson runs on: device, profile, seed. The only place that reads the environment."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import random
+import sys
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+
+PROFILES = {
+    "quick": "minutes on two processor cores",
+    "full": "the real budgets; made for a GPU",
+}
+# Name to import, what it is for. Torch is missing only if this file cannot be read at all.
+NEEDED = {"numpy": "numbers", "torchvision": "real data sets", "matplotlib": "figures", "ipywidgets": "sliders",
+          "tqdm": "progress bars", "scipy": "intervals"}
+
+
+@dataclass(frozen=True)
+class Course:
+    """What `setup()` found. Lessons read `device`, call `pick` for their budgets and `claim` for what they measured."""
+
+    device: torch.device
+    profile: str
+    seed: int
+    rehearsal: bool = False
+
+    def pick(self, quick: Any, full: Any) -> Any:
+        """The value for the profile in force: `steps = course.pick(quick=600, full=3000)`."""
+        return quick if self.profile == "quick" else full
+
+    def claim(self, sentence: str, holds: bool) -> None:
+        """Print a sentence of the text as a measured result; stop the notebook if the measurement says otherwise.
+
+        In a rehearsal (`COURSE_REHEARSE=1`, two training steps only) nothing was measured, and it says so.
+
+        Raises:
+            AssertionError: the claim does not hold on this run.
+        """
+        if self.rehearsal:
+            print(f"rehearsal, not measured: {sentence}")
+        elif holds:
+            print(f"measured, and it holds: {sentence}")
+        else:
+            raise AssertionError(f"measured, and it does not hold here: {sentence}")
+
+
+def best_device() -> torch.device:
+    """CUDA if there is one, else Apple's MPS, else the processor."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def profile_name(device: torch.device) -> str:
+    """`COURSE_PROFILE` if it is set, else "full" on CUDA and "quick" elsewhere.
+
+    Raises:
+        ValueError: the variable holds something else; the message names the profiles.
+    """
+    name = os.environ.get("COURSE_PROFILE", "").strip().lower()
+    if not name:
+        return "full" if device.type == "cuda" else "quick"
+    if name not in PROFILES:
+        near = get_close_matches(name, PROFILES, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"COURSE_PROFILE={name!r} is not a profile.{hint} Known: "
+                         + ", ".join(f"{k!r} ({v})" for k, v in PROFILES.items()))
+    return name
+
+
+def rehearsing() -> bool:
+    """True under `COURSE_REHEARSE=1`: training stops after two steps, so that tests of the text and exercises are quick."""
+    return os.environ.get("COURSE_REHEARSE") == "1"
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, torch and, where it is loaded already, NumPy."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed)
+
+
+def missing() -> list[str]:
+    """The packages that the lessons need and that are not there."""
+    return [name for name in NEEDED if importlib.util.find_spec(name) is None]
+
+
+def setup(seed: int = 0) -> Course:
+    """Choose device and profile, seed the generators, print one line on what the lesson runs on.
+
+    Returns:
+        Course: with `device`, `profile`, `seed`.
+
+    Raises:
+        ImportError: packages are missing; the message names them, what each is for, and the command that brings them.
+        ValueError: `COURSE_PROFILE` is not a profile.
+    """
+    if lacking := missing():
+        lines = "\n".join(f"  {name:12s} {NEEDED[name]}" for name in lacking)
+        raise ImportError(f"The course needs packages that this Python does not have:\n{lines}\n"
+                          f"This Python is {sys.executable}.\n"
+                          'To get them, in a terminal, in the course\'s folder:  pip install -e ".[lab]"\n'
+                          "Then choose Kernel > Restart and run this cell again.")
+    device = best_device()
+    profile = profile_name(device)
+    seed_everything(seed)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
+    print(f"Runs on {name}, profile '{profile}' ({PROFILES[profile]}). "
+          f"Python {platform.python_version()}, torch {torch.__version__}, seed {seed}.")
+    return Course(device, profile, seed, rehearsing())

@@ -1,0 +1,280 @@
+"""Studies: trials with stable keys, results that survive an interruption, differences paired by seed.
+
+    trials = [Trial("what", mechanism=m, seed=s) for s in range(5) for m in (None, "eca")]
+    results = run_study(trials, "results.jsonl")
+    print(difference(accuracies(results, mechanism="eca"), accuracies(results, mechanism=None)))
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, as_completed
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import tasks
+from .models import HOSTS, count_parameters
+from .runtime import best_device, rehearsing
+from .stats import t_interval
+from .train import evaluate, fit
+
+SEEDING = threading.Lock()      # torch has one generator for the process: seeding and drawing must not be interleaved
+TEST_SEED = 2_000_003      # one test set for all trials of a task: differences between trials are not differences of luck
+
+
+def frozen(value: Any) -> Any:
+    """Lists to tuples, at every depth: JSON knows no tuples, and a trial must be hashable."""
+    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training run: what is trained on what, with which seed and which budget. Two equal trials are the same trial.
+
+    Args:
+        task: a name of tasks.TASKS.
+        mechanism: a name of attention.REGISTRY, or None for the plain host.
+        socket: where it is plugged in; "none" for the plain host.
+        start: the mechanism's start.
+        options: further arguments of the mechanism as sorted (name, value) pairs.
+        seed: initial weights and training pictures. Trials of the same seed see the same pictures: they are pairs.
+        steps, batch_size, lr: the budget.
+        test_size: pictures to test on, made of scans that no training picture holds.
+    """
+
+    task: str
+    host: str = "small_host"
+    mechanism: str | None = None
+    socket: str = "post"
+    start: str = "paper"
+    options: tuple[tuple[str, Any], ...] = ()
+    seed: int = 0
+    steps: int = 800
+    batch_size: int = 32
+    lr: float = 1e-2
+    test_size: int = 2000
+
+    def __post_init__(self):
+        if self.host not in HOSTS:
+            raise ValueError(f"unknown host {self.host!r}. Known: {', '.join(HOSTS)}")
+        # A list from JSON and a dict from a caller become the one stable form.
+        pairs = self.options.items() if isinstance(self.options, dict) else self.options
+        object.__setattr__(self, "options", tuple(sorted((str(k), frozen(v)) for k, v in pairs)))
+        if self.mechanism is None:
+            for name, value in (("socket", "none"), ("start", "paper"), ("options", ())):
+                object.__setattr__(self, name, value)
+
+    @property
+    def key(self) -> str:
+        """The same text on every machine, in every session: the settings in the order of their names."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @property
+    def arm(self) -> Trial:
+        """The configuration without its seed: what is compared."""
+        return replace(self, seed=0)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished trial: an accuracy, or the error that ended it."""
+
+    trial: Trial
+    accuracy: float | None = None
+    seconds: float | None = None
+    parameters: int | None = None
+    error: str | None = None
+    device: str = ""
+    torch: str = ""
+    date: str = ""
+
+
+def network(trial: Trial) -> torch.nn.Module:
+    """The host of a trial with its mechanism plugged in, initial weights from the trial's seed."""
+    attention = None
+    if trial.mechanism is not None:
+        from . import attention as mechanisms
+        mechanisms.find(trial.mechanism)
+        def attention(channels: int) -> torch.nn.Module:
+            return mechanisms.build(trial.mechanism, channels, start=trial.start, **dict(trial.options))
+    socket = "post" if trial.mechanism is None else trial.socket
+    with SEEDING:
+        torch.manual_seed(trial.seed)
+        return HOSTS[trial.host](tasks.find(trial.task).classes, attention, socket, trial.start)
+
+
+def run_trial(trial: Trial) -> Result:
+    """Train and test; an error becomes part of the result. The accuracy is that of the last step, never the best one."""
+    device = best_device()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    about = {"device": name, "torch": torch.__version__, "date": date.today().isoformat()}
+    try:
+        net = network(trial).to(device)
+        stream = tasks.Stream(trial.task, trial.steps, trial.batch_size, seed=trial.seed, device=device)
+        history = fit(net, stream, lr=trial.lr, progress=False)
+        if history.interrupted:
+            raise KeyboardInterrupt
+        accuracy = evaluate(net, tasks.make(trial.task, trial.test_size, "test", TEST_SEED, device))
+        return Result(trial, accuracy, round(history.seconds, 2), count_parameters(net), **about)
+    except Exception as error:
+        return failed(trial, error, **about)
+
+
+def failed(trial: Trial, error: BaseException, **about: Any) -> Result:
+    """The result of a trial that an error ended, with the place where it happened."""
+    trace = traceback.extract_tb(error.__traceback__)
+    where = f" ({trace[-1].name}, line {trace[-1].lineno})" if trace else ""
+    return Result(trial, error=f"{type(error).__name__}: {error}{where}", **about)
+
+
+def write(result: Result, path: Path) -> None:
+    """Append one line, and put it on the disk before anything else happens."""
+    line = json.dumps(asdict(result), sort_keys=True)
+    with open(path, "ab+") as file:
+        # A run that was killed may have left half a line: begin a new one, so that only that half is lost.
+        file.seek(0, os.SEEK_END)
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else "\n" + line
+        file.write(line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: str | Path) -> list[Result]:
+    """The results in a file, in order; a line that cannot be read is left out, with a warning that names it.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
+    results = []
+    for number, line in enumerate(Path(path).read_bytes().split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            settings = entry.pop("trial")
+            settings["options"] = [tuple(pair) for pair in settings.get("options", ())]
+            results.append(Result(Trial(**settings), **entry))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            warnings.warn(f"{path}, line {number} is broken ({type(error).__name__}) and was left out; its trial counts "
+                          "as not run. This happens when a run is killed while it writes.", stacklevel=2)
+    return results
+
+
+def run_study(trials: Iterable[Trial], results: str | Path, executor: Executor | None = None,
+              run: Callable[[Trial], Result] = run_trial, progress: bool = True) -> list[Result]:
+    """Run the trials that the file does not hold yet, one JSON line each as it finishes.
+
+    A trial that failed is recorded with its error, the others go on; calling again tries it again. Stopped or killed, the
+    study goes on from the file: call it again. A rehearsal (two steps of training) records nothing.
+
+    Args:
+        trials: repeated trials are run once.
+        results: the file; made, with its folder, if it is not there.
+        executor: any concurrent.futures.Executor; None runs the trials here, one after the other.
+        run: what to do with a trial.
+
+    Returns:
+        One Result per different trial, in the order of `trials`.
+    """
+    wanted = list(dict.fromkeys(trials))
+    path = Path(results)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = {r.trial: r for r in read(path) if r.error is None} if path.exists() else {}
+    todo = [t for t in wanted if t not in done]
+    if progress:
+        print(f"{len(wanted)} trials, {len(wanted) - len(todo)} of them in {path.name} already.")
+
+    def finished(result: Result) -> None:
+        if not rehearsing():
+            write(result, path)
+        done[result.trial] = result
+        if progress:
+            print(describe(result), flush=True)
+
+    if executor is None:
+        for trial in todo:
+            finished(outcome(trial, run, trial))
+        return [done[t] for t in wanted]
+    futures = {executor.submit(run, trial): trial for trial in todo}
+    try:
+        for future in as_completed(futures):
+            finished(outcome(futures[future], future.result))
+    finally:
+        for future in futures:      # after an interruption nobody records what is still waiting
+            future.cancel()
+    return [done[t] for t in wanted]
+
+
+def outcome(trial: Trial, call: Callable[..., Result], *args: Any) -> Result:
+    """What `call` returns, or the error that it, or the worker that ran it, ended with."""
+    try:
+        return call(*args)
+    except Exception as error:
+        return failed(trial, error)
+
+
+def describe(result: Result) -> str:
+    t = result.trial
+    name = "plain host" if t.mechanism is None else f"{t.mechanism} at {t.socket}, {t.start} start"
+    time = "" if result.seconds is None else f" in {result.seconds:.0f} s"
+    outcome = f"failed: {result.error}" if result.error else f"{result.accuracy:.3f}{time}"
+    return f"  {t.task}, {name}, seed {t.seed}: {outcome}"
+
+
+def accuracies(results: Sequence[Result], **settings: Any) -> dict[int, float]:
+    """Seed -> accuracy of the finished results whose trial has these settings: accuracies(r, mechanism="eca").
+
+    Raises:
+        ValueError: an unknown setting; no such result; more than one configuration left for the same seed.
+    """
+    if unknown := settings.keys() - {f.name for f in fields(Trial)}:
+        raise ValueError(f"unknown setting {', '.join(sorted(unknown))}. Known: {', '.join(f.name for f in fields(Trial))}")
+    chosen = [r for r in results if r.error is None and all(getattr(r.trial, k) == v for k, v in settings.items())]
+    if not chosen:
+        raise ValueError(f"no finished result with {settings}")
+    if len({r.trial.arm for r in chosen}) > 1:
+        raise ValueError(f"{settings} leaves {len({r.trial.arm for r in chosen})} configurations: name more settings")
+    return {r.trial.seed: r.accuracy for r in sorted(chosen, key=lambda r: r.trial.seed)}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean difference of two arms, paired by seed, with its 95 % t interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def clear(self) -> bool:
+        """The interval leaves out zero."""
+        return self.low > 0 or self.high < 0
+
+    def __str__(self) -> str:
+        verdict = "" if self.clear else "; no clear difference"
+        return f"{self.mean:+.3f} (95 % interval {self.low:+.3f} to {self.high:+.3f}, {self.n} pairs{verdict})"
+
+
+def difference(ours: dict[int, float], control: dict[int, float]) -> Difference:
+    """ours - control over the seeds that both have.
+
+    Raises:
+        ValueError: fewer than two common seeds: an interval needs at least two pairs.
+    """
+    seeds = sorted(ours.keys() & control.keys())
+    if len(seeds) < 2:
+        raise ValueError(f"an interval needs at least two seeds that both arms have run, got {seeds}")
+    mean, low, high = t_interval([ours[s] - control[s] for s in seeds])
+    return Difference(mean, low, high, len(seeds))

@@ -1,0 +1,226 @@
+"""The diagnostic tasks: each isolates one ability, is made from real digits, and can be solved by a person at a glance.
+
+    batch = tasks.make("what", 64, split="test", seed=3)      batch.x (64, 3, 56, 56)   batch.y (64,)   batch.mask
+
+All choices (which scan, where, which label) are drawn on the processor, so that they are the same on every device. The
+pictures are drawn on the device, in one vectorised pass; their pixel noise comes from the device's own generator, so CPU
+and GPU pictures of one seed differ in the noise and in nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .digits import digits
+
+NOISE = 0.05
+
+
+class Batch(NamedTuple):
+    """Pictures, answers, and where in each picture the evidence for the answer is."""
+
+    x: Tensor       # (N, 3, H, W) float32, about 0 to 1
+    y: Tensor       # (N,) int64
+    mask: Tensor    # (N, H, W) bool
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task: how to draw it, and what is known about it before any training."""
+
+    draw: Callable[[int, str, torch.Generator, torch.device], Batch]
+    question: str
+    classes: int
+    chance: float     # accuracy of a blind guess
+    size: int         # H = W in pixels
+
+
+def integers(high: Tensor | int, shape: tuple[int, ...], g: torch.Generator) -> Tensor:
+    """Integers from 0 to high - 1; high may be a tensor of that shape."""
+    return (torch.rand(shape, generator=g) * high).long()
+
+
+def scans(classes: Tensor, split: str, size: int, g: torch.Generator, device: torch.device) -> Tensor:
+    """A random scan for each entry of classes (N, K) -> (N, K, size, size) on the device."""
+    bank = digits(split, size)
+    index = bank.first[classes] + integers(bank.count[classes], tuple(classes.shape), g)
+    return digits(split, size, str(device)).images[index.to(device)]
+
+
+def place(canvas: Tensor, patches: Tensor, top: Tensor, left: Tensor) -> None:
+    """Write patches (N, K, h, w) into canvas (N, K, H, W) at rows top and columns left, both (N, K), in place."""
+    n, k, h, w = patches.shape
+    device = canvas.device
+    rows = top.to(device)[..., None, None] + torch.arange(h, device=device)[:, None]     # (N, K, h, 1)
+    columns = left.to(device)[..., None, None] + torch.arange(w, device=device)          # (N, K, 1, w)
+    i = torch.arange(n, device=device)[:, None, None, None]
+    j = torch.arange(k, device=device)[:, None, None]
+    canvas[i, j, rows, columns] = patches
+
+
+def box(n: int, size: int, top: Tensor, left: Tensor, side: int, device: torch.device) -> Tensor:
+    """(n, size, size) bool: true inside the square with the given corner, (n,) each."""
+    mask = torch.zeros(n, 1, size, size, dtype=torch.bool, device=device)
+    place(mask, torch.ones(n, 1, side, side, dtype=torch.bool, device=device), top[:, None], left[:, None])
+    return mask[:, 0]
+
+
+def what(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
+    """Three different digits in red, green and blue; the colour of the frame says which one to read.
+
+    56x56 pixels, frame 3, digits of 12 in three of four cells. The gap of 13 pixels between frame and digits is wider
+    than any window of `models.small_host` can bridge (15 pixels, every 4 pixels): no window sees both.
+    """
+    size, side, frame, corner = 56, 12, 3, 16
+    classes = torch.rand(n, 10, generator=g).argsort(1)[:, :3]           # red, green, blue: all different
+    cells = torch.rand(n, 4, generator=g).argsort(1)[:, :3]              # three of four places
+    asked = integers(3, (n,), g)
+    top, left = corner + side * (cells // 2), corner + side * (cells % 2)
+    x = torch.zeros(n, 3, size, size, device=device)
+    place(x, scans(classes, split, side, g, device), top, left)          # channel k holds digit k
+    rim = torch.ones(size, size, dtype=torch.bool, device=device)
+    rim[frame:-frame, frame:-frame] = False
+    colour = F.one_hot(asked, 3).float().to(device)                      # (N, 3)
+    x = torch.where(rim, colour[..., None, None], x)
+    row = torch.arange(n)
+    return Batch(x, classes[row, asked], box(n, size, top[row, asked], left[row, asked], side, device))
+
+
+def where(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
+    """One whole digit in a large field of strokes: pieces of 8x8 pixels cut from other digits. Which digit is it?"""
+    size, side, piece, pieces, margin = 64, 12, 8, 30, 2
+    label = integers(10, (n,), g)
+    sources = scans(integers(10, (n, pieces), g), split, side, g, device)                # (N, K, 12, 12)
+    cut = integers(side - piece + 1, (2, n, pieces), g).to(device)
+    steps = torch.arange(piece, device=device)
+    i = torch.arange(n, device=device)[:, None, None, None]
+    j = torch.arange(pieces, device=device)[:, None, None]
+    strokes = sources[i, j, cut[0][..., None, None] + steps[:, None], cut[1][..., None, None] + steps]
+    # Where pieces overlap the brighter ink stays, whatever the order, so the picture is the same on every device.
+    top, left = integers(size - piece + 1, (2, n, pieces), g).to(device)
+    rows, columns = top[..., None, None] + steps[:, None], left[..., None, None] + steps
+    field = torch.zeros(n, size * size, device=device)
+    field.scatter_reduce_(1, (rows * size + columns).flatten(1), strokes.flatten(1), "amax")
+    field = field.view(n, 1, size, size)
+    low, room = margin, size - side - 2 * margin + 1
+    top, left = low + integers(room, (2, n), g)
+    clear = box(n, size, top - margin, left - margin, side + 2 * margin, device)[:, None]
+    field = field.masked_fill(clear, 0.0)                                                # no stroke touches the digit
+    place(field, scans(label[:, None], split, side, g, device), top[:, None], left[:, None])
+    return Batch(field.expand(-1, 3, -1, -1).clone(), label, box(n, size, top, left, side, device))
+
+
+def relate(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
+    """Two digits far apart, each a 0 or a 1. Do they say the same? 1 for the same, 0 for different.
+
+    48x48 pixels; the digits stand in opposite corners, 20 pixels or more apart, so that no window sees both.
+    """
+    size, side, jitter = 48, 12, 4
+    label = integers(2, (n,), g)
+    first = integers(2, (n,), g)
+    classes = torch.stack([first, torch.where(label == 1, first, 1 - first)], 1)         # (N, 2)
+    near, far = integers(jitter, (2, n, 2), g), size - side - integers(jitter, (2, n, 2), g)
+    flip = integers(2, (n,), g)                                          # which diagonal
+    top = torch.stack([near[0, :, 0], far[0, :, 1]], 1)
+    left = torch.stack([near[1, :, 0], far[1, :, 1]], 1)
+    left = torch.where(flip[:, None] == 1, size - side - left, left)
+    x = torch.zeros(n, 2, size, size, device=device)
+    place(x, scans(classes, split, side, g, device), top, left)
+    mask = box(n, size, top[:, 0], left[:, 0], side, device) | box(n, size, top[:, 1], left[:, 1], side, device)
+    return Batch(x.amax(1, keepdim=True).expand(-1, 3, -1, -1).clone(), label, mask)
+
+
+def twins(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
+    """Nine handwritten zeros, alike but for one small gap in one of them: at the top (0), right (1), bottom (2) or left (3).
+
+    48x48 pixels; a zero is 10 pixels high, the gap 2 pixels wide and no deeper than the stroke.
+    """
+    size, side, count, gap = 48, 10, 9, 2
+    cell = size // 3
+    label, odd = integers(4, (n,), g), integers(count, (n,), g)
+    zeros = scans(torch.zeros(n, count, dtype=torch.long), split, side, g, device)       # (N, 9, 10, 10)
+    half = side // 2
+    band = torch.zeros(side, dtype=torch.bool)
+    band[half - gap // 2:half + gap // 2] = True
+    first, second = torch.arange(side) < half, torch.arange(side) >= half
+    cuts = torch.stack([first[:, None] & band, band[:, None] & second, second[:, None] & band, band[:, None] & first])
+    cut = (cuts[label][:, None] & F.one_hot(odd, count).bool()[..., None, None]).to(device)   # (N, 9, 10, 10)
+    zeros = zeros.masked_fill(cut, 0.0)
+    spots = torch.arange(count)
+    shift = integers(cell - side + 1, (2, n, count), g)
+    top, left = cell * (spots // 3) + shift[0], cell * (spots % 3) + shift[1]
+    x = torch.zeros(n, count, size, size, device=device)
+    place(x, zeros, top, left)
+    mask = torch.zeros(n, count, size, size, dtype=torch.bool, device=device)
+    place(mask, cut, top, left)
+    return Batch(x.amax(1, keepdim=True).expand(-1, 3, -1, -1).clone(), label, mask.any(1))
+
+
+TASKS: dict[str, Task] = {
+    "what": Task(what, "Which digit has the colour of the frame?", 10, 0.1, 56),
+    "where": Task(where, "Which digit is hidden among the strokes?", 10, 0.1, 64),
+    "relate": Task(relate, "Do the two digits say the same?", 2, 0.5, 48),
+    "twins": Task(twins, "One ring has a gap. On which side?", 4, 0.25, 48),
+}
+
+
+def find(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        ValueError: no such task; the message lists the names and the closest one.
+    """
+    if name in TASKS:
+        return TASKS[name]
+    near = get_close_matches(str(name).lower(), TASKS, 1, cutoff=0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"unknown task {name!r}.{hint} Known: {', '.join(TASKS)}")
+
+
+def make(name: str, n: int, split: str = "train", seed: int | torch.Generator = 0,
+         device: torch.device | str | None = None) -> Batch:
+    """n pictures of a task, with answers and evidence masks, on the device (the processor, if none is given).
+
+    Args:
+        name: "what", "where", "relate" or "twins".
+        n: number of pictures, at least 1.
+        split: "train" or "test": which scans the pictures are made of. No scan is in both.
+        seed: an integer, or a CPU generator that goes on from where it is.
+
+    Raises:
+        ValueError: unknown task or split, n below 1.
+    """
+    task = find(name)
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    device = torch.device(device or "cpu")
+    g = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
+    batch = task.draw(n, split, g, device)
+    noise = torch.Generator(device).manual_seed(int(torch.randint(2**31, (), generator=g)))
+    x = batch.x + NOISE * torch.randn(batch.x.shape, generator=noise, device=device)
+    return Batch(x, batch.y.to(device), batch.mask)
+
+
+class Stream:
+    """Fresh batches of a task, never the same picture twice; a stream of the same seed gives the same batches again."""
+
+    def __init__(self, name: str, steps: int, batch_size: int = 32, split: str = "train", seed: int = 0,
+                 device: torch.device | str | None = None):
+        find(name)
+        self.name, self.steps, self.batch_size, self.split, self.seed = name, steps, batch_size, split, seed
+        self.device = device
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        g = torch.Generator().manual_seed(self.seed)
+        for _ in range(self.steps):
+            yield make(self.name, self.batch_size, self.split, g, self.device)

@@ -1,0 +1,137 @@
+"""The trainer: one readable loop, the same for every lesson and every study."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from .runtime import rehearsing
+from .tasks import Batch
+
+CHECK_EVERY = 50      # steps between looks at the loss: each look makes a GPU wait
+
+
+@dataclass
+class History:
+    """What happened during training, one entry per step."""
+
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)     # on the training batch, before its step
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    def smooth(self, values: str = "accuracy", width: int = 25) -> tuple[list[int], list[float]]:
+        """Steps and means over `width` steps each, fewer if there are fewer: a curve that can be read."""
+        series = getattr(self, values)
+        width = max(1, min(width, len(series)))
+        ends = range(width, len(series) + 1, width)
+        return list(ends), [sum(series[end - width:end]) / width for end in ends]
+
+
+def layout(x: Tensor, device: torch.device) -> Tensor:
+    """To the device, channels last: the memory order in which convolutions are fastest."""
+    return x.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+
+
+def autocast(device: torch.device) -> contextlib.AbstractContextManager:
+    """Half precision on a GPU: bfloat16 where the chip has it, else float16. Full precision elsewhere."""
+    if device.type != "cuda":
+        return contextlib.nullcontext()
+    native = torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.autocast("cuda", torch.bfloat16 if native else torch.float16)
+
+
+def device_of(net: nn.Module) -> torch.device:
+    return next(net.parameters()).device
+
+
+def fit(net: nn.Module, batches: Iterable[Batch], lr: float = 1e-2, weight_decay: float = 1e-2,
+        progress: bool = True, label: str = "training") -> History:
+    """Train a classifier in place, one pass over `batches`, with AdamW and a one-cycle learning rate.
+
+    Args:
+        net: on the device it should train on; (N, C, H, W) -> (N, classes).
+        batches: sized iterable of Batch, for example `tasks.Stream("what", steps=800)`.
+        lr: the peak of the one-cycle schedule.
+        progress: show a bar.
+
+    Returns:
+        History. Stopped by the keyboard (Kernel > Interrupt) it keeps what was learned and says so.
+
+    Raises:
+        ValueError: no batches, or the loss is not a number; the message says at which step and what to try.
+    """
+    device = device_of(net)
+    steps = min(len(batches), 2) if rehearsing() else len(batches)
+    if steps < 1:
+        raise ValueError("fit: got no batches; there must be at least one step")
+    net.to(memory_format=torch.channels_last).train()
+    optimiser = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay)
+    # A one-cycle schedule needs some steps for its two halves; below that the rate stays at its peak.
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps) if steps >= 10 else None
+    scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda"
+                                  and torch.cuda.get_device_capability(device) < (8, 0))
+    losses, hits, history, began = [], [], History(), time.perf_counter()
+    bar = tqdm(total=steps, desc=label, disable=not progress, leave=False, mininterval=0.5)
+    try:
+        for step, (x, y, _) in zip(range(steps), batches, strict=False):
+            x, y = layout(x, device), y.to(device)
+            with autocast(device):
+                logits = net(x)                                   # (N, classes)
+                loss = F.cross_entropy(logits.float(), y)
+            optimiser.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()
+            scaler.step(optimiser)
+            scaler.update()
+            if schedule:
+                schedule.step()
+            losses.append(loss.detach())
+            hits.append((logits.argmax(1) == y).float().mean())
+            if step % CHECK_EVERY == 0 or step == steps - 1:
+                stop_if_not_finite(losses, step, lr)
+                bar.set_postfix(loss=f"{losses[-1].item():.2f}", refresh=False)
+            bar.update()
+    except KeyboardInterrupt:
+        history.interrupted = True
+        print(f"Stopped by you after {len(losses)} of {steps} steps. The network keeps what it has learned.")
+    finally:
+        bar.close()
+        if whole := min(len(losses), len(hits)):      # a stop between the two leaves one more loss
+            history.loss = torch.stack(losses[:whole]).tolist()
+            history.accuracy = torch.stack(hits[:whole]).tolist()
+        history.seconds = time.perf_counter() - began
+    return history
+
+
+def stop_if_not_finite(losses: list[Tensor], step: int, lr: float) -> None:
+    """Raise when a loss since the last look is NaN or infinite."""
+    recent = torch.stack(losses[-CHECK_EVERY:])
+    if not torch.isfinite(recent).all():
+        bad = step - len(recent) + 1 + int((~torch.isfinite(recent)).int().argmax())
+        raise ValueError(f"the loss became {losses[bad].item()} at step {bad}. Try, in this order: a smaller learning rate "
+                         f"(lr={lr / 10:g} instead of {lr:g}); look for numbers that are not finite in your pictures "
+                         "(torch.isfinite(x).all()); look for a root or a logarithm of zero in your own module.")
+
+
+@torch.no_grad()
+def predict(net: nn.Module, x: Tensor, chunk: int = 256) -> Tensor:
+    """Logits (N, classes) in float32, in eval mode; the mode is put back afterwards."""
+    device, mode = device_of(net), net.training
+    net.eval()
+    try:
+        with autocast(device):
+            return torch.cat([net(layout(part, device)).float() for part in x.split(chunk)])
+    finally:
+        net.train(mode)
+
+
+def evaluate(net: nn.Module, batch: Batch) -> float:
+    """Share of right answers on a batch of any size."""
+    return (predict(net, batch.x).argmax(1).cpu() == batch.y.cpu()).float().mean().item()

@@ -1,0 +1,534 @@
+"""Every figure is whole, legible, and says in words what it shows; the numbers in it are right."""
+
+import base64
+import io
+import itertools
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from IPython.core.formatters import DisplayFormatter
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.text import Text
+from PIL import Image
+from scipy import stats
+
+from course_utils import plots
+from course_utils.plots import hosts, look
+from course_utils.stats import t_interval
+
+
+def rand(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+X, SMALL = rand(3, 3, 20, 24), torch.tensor([[[1.0, 2], [3, 4]], [[0, -8], [0, 0]], [[2, 2], [2, 2.5]]])
+MASK = torch.zeros(3, 20, 24, dtype=torch.bool)
+MASK[:, :5, :12] = True  # an eighth of the picture, at its border
+RESULTS = {
+    "plain": [0.30, 0.34, 0.35],
+    "SE after every convolution": [0.9, 0.95, 0.4],
+    "ECA after every convolution": [0.91, 0.96, 0.95],
+}
+MANY = {f"configuration {i}": [0.1 * i, 0.1 * i + 0.05] for i in range(9)}
+STEPS = torch.arange(0, 100, 10)
+RISING = {
+    "plain": (STEPS, STEPS / 300),
+    "SE": (STEPS, torch.stack([STEPS / 111, STEPS / 99])),
+    "ECA": (STEPS, STEPS / 98),
+}
+LAYERS = [("conv 3x3 stride 2", "24 x 20 x 20"), ("conv 3x3", (48, 10, 10)), ("conv 3x3", "48 x 10 x 10")]
+STEPS_OF_SE = [
+    ("mean over positions", "N, C, 1, 1"),
+    ("linear W1, relu", "N, C/r, 1, 1"),
+    ("sigmoid", "N, C, 1, 1"),
+]
+TITLE = "A long title that states a finding, in so many words that a narrow figure has to break it into lines"
+
+# name: (what draws it, what its alt text must say)
+FIGURES = {
+    "pictures": (
+        lambda: plots.pictures(X, ["one", "two", "three"], MASK, title=TITLE),
+        ["3 pictures", "20 x 24", "two", "12 %"],
+    ),
+    "one picture": (lambda: plots.pictures(X[:1]), ["1 picture of 20 x 24"]),
+    "maps": (lambda: plots.maps(X, rand(3, 5, 6), MASK, title=TITLE), ["3 maps", "5 x 6", "outlined 12 %"]),
+    "window": (
+        lambda: plots.window(X[0], 7, [(10, 10), (19, 0)], title=TITLE),
+        ["7 x 7", "rows 7 to 13", "10 % of it"],
+    ),
+    "gates": (
+        lambda: plots.gates({"red": [0.5, 1.5, 1.25], "blue": [0, 1, 2]}, title=TITLE),
+        ["0.50, 1.50, 1.25", "to 2"],
+    ),
+    "many gates": (
+        lambda: plots.gates(
+            {"a": rand(48), "b": rand(48, seed=1)}, colours={"a": "red"}, reference=None, sort=True
+        ),
+        ["48 channels", "scale from 0 to 1", f"highest {rand(48).max():.2f} (channel {rand(48).argmax()})"],
+    ),
+    "numbers": (lambda: plots.numbers(SMALL, title=TITLE), ["red: 1 2 / 3 4", "green: 0 -8 / 0 0", "2 2.5"]),
+    "many numbers": (lambda: plots.numbers(rand(8, 3, 5) - 0.5), ["8 channels of 3 x 5", "channel 7"]),
+    "hand_gate": (
+        lambda: plots.hand_gate(SMALL, [0.25, 1, 0], title=TITLE),
+        ["times 0.25, is 0.25 0.5 / 0.75 1", "times 0, is 0 0"],
+    ),
+    "hand_gate above 1": (lambda: plots.hand_gate(SMALL[:2], [0.25, 1.6]), ["is 0 -12.8 / 0 0"]),
+    "dots": (
+        lambda: plots.dots(
+            RESULTS, {"chance": 0.1, "guess among three": 0.4, "ceiling": 0.41}, title=TITLE, pairs=True
+        ),
+        [
+            "plain: mean 0.33, 95 % interval 0.26 to 0.40, 3 seeds",
+            "guess among three at 0.40",
+            "chance at 0.10",
+        ],
+    ),
+    "dots, one seed": (
+        lambda: plots.dots({"SE": [0.5]}, 0.1, "chance"),
+        ["mean 0.50, no interval, 1 seed.", "chance at 0.10"],
+    ),
+    "dots in rows": (
+        lambda: plots.dots(MANY, {"chance": 0.1}, title=TITLE),
+        ["configuration 8: mean 0.83", "chance at 0.10"],
+    ),
+    "curves": (
+        lambda: plots.curves(RISING, reference={"chance": 0.1}, title=TITLE),
+        [
+            "SE: from 0.00 at 0 to 0.86 at 90, mean of 2 seeds",
+            "ECA: from 0.00 at 0 to 0.92",
+            "chance at 0.10",
+        ],
+    ),
+    "curves, loss": (
+        lambda: plots.curves({"SE": ([1, 2, 3], [2.0, 0.2, 0.02])}, "loss", log=True),
+        ["2.00 at 1 to 0.02 at 3"],
+    ),
+    "heat": (
+        lambda: plots.heat(
+            [[0.1, 0.92], [float("nan"), 0.4]],
+            ["SE", "a mechanism with a long name"],
+            ["what", "where"],
+            title=TITLE,
+        ),
+        ["SE: what 0.10, where 0.92", "what not run, where 0.40"],
+    ),
+    "heat, differences": (
+        lambda: plots.heat(rand(5, 4) - 0.5, "abcde", "wxyz", centre=0, label="difference"),
+        ["Table of difference"],
+    ),
+    "emblem": (lambda: plots.emblem(), ["Nine numbered sockets", "1 input", "9 head", "None is lit"]),
+    "emblem, all lit": (
+        lambda: plots.emblem(hosts.SOCKETS, title=TITLE),
+        ["Lit: 1 input", "9 head (replaces the pooling)"],
+    ),
+    "emblem, no legend": (
+        lambda: plots.emblem("post", labels=False),
+        ["Lit: 4 post (end of the branch)."],
+    ),
+    "mechanism": (
+        lambda: plots.mechanism(STEPS_OF_SE, title=TITLE, lit="sigmoid"),
+        [
+            "mean over positions (N, C, 1, 1), then linear W1, relu (N, C/r, 1, 1)",
+            "multiplies x",
+            "Lit: sigmoid",
+        ],
+    ),
+    "mechanism, added": (lambda: plots.mechanism(["a", "b"] * 4, join="+"), ["is added to x"]),
+    "plain_host": (
+        lambda: plots.plain_host(LAYERS, ["both", "input", "head"], title=TITLE),
+        ["conv 3x3 stride 2 (24 x 20 x 20)", "48 x 10 x 10", "2 pre, before every convolution"],
+    ),
+    "plain_host, some": (
+        lambda: plots.plain_host(LAYERS * 2, "post", chosen=[0, 2]),
+        ["4 post, after convolution 1, 3"],
+    ),
+}
+every_figure = pytest.mark.parametrize("name", FIGURES)
+
+
+@pytest.fixture(scope="module")
+def figures():
+    return {}
+
+
+def figure(figures, name):
+    if name not in figures:
+        figures[name] = FIGURES[name][0]()
+    return figures[name]
+
+
+@every_figure
+def test_alt_says_what_is_drawn(figures, name):
+    fig = figure(figures, name)
+    assert isinstance(fig, Figure)
+    for words in FIGURES[name][1]:
+        assert words in fig.alt
+    assert "nan" not in fig.alt and not fig.alt.endswith("..")
+
+
+@every_figure
+def test_nothing_is_clipped(figures, name):
+    fig = figure(figures, name)
+    fig.draw_without_rendering()
+    inside, outside = fig.get_tightbbox(), fig.bbox_inches
+    slack = 0.02
+    assert inside.x0 >= -slack and inside.y0 >= -slack
+    assert inside.x1 <= outside.x1 + slack and inside.y1 <= outside.y1 + slack
+
+
+def drawn_texts(fig, monkeypatch):
+    """The texts that a drawing really draws, each with its extent."""
+    texts, draw = [], Text.draw
+    monkeypatch.setattr(Text, "draw", lambda self, renderer: (texts.append(self), draw(self, renderer))[1])
+    fig.draw_without_rendering()
+    monkeypatch.undo()
+    return [
+        (t, t.get_window_extent()) for t in dict.fromkeys(texts) if t.get_visible() and t.get_text().strip()
+    ]
+
+
+@every_figure
+def test_no_text_covers_another(figures, name, monkeypatch):
+    texts = drawn_texts(figure(figures, name), monkeypatch)
+    for (one, a), (other, b) in itertools.combinations(texts, 2):
+        wide, tall = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert wide <= 0.5 or tall <= 2, f"{one.get_text()!r} covers {other.get_text()!r}"  # 2: line spacing
+
+
+@every_figure
+def test_text_stays_in_its_box(figures, name, monkeypatch):
+    fig = figure(figures, name)
+    boxes = [p.get_window_extent() for p in fig.findobj(FancyBboxPatch) if "box" in (p.get_gid() or "")]
+    for text, extent in drawn_texts(fig, monkeypatch):
+        for around in boxes:
+            if around.contains((extent.x0 + extent.x1) / 2, (extent.y0 + extent.y1) / 2):
+                assert around.x0 < extent.x0 and extent.x1 < around.x1, text.get_text()
+
+
+@every_figure
+def test_png_is_small_sharp_and_white(figures, name):
+    fig = figure(figures, name)
+    png = look.to_png(fig)
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    assert len(png) < 80_000
+    assert look.css_width(png) <= 820
+    assert abs(picture.width - 2 * 100 * fig.get_figwidth()) < 1.5
+    assert picture.getpixel((1, picture.height - 2)) == (255, 255, 255)
+
+
+def test_flat_colours_survive_the_palette():
+    colours = [(1, 2, 3), (200, 30, 40), (0, 114, 178)]
+    picture = Image.new("RGB", (300, 20), colours[0])
+    picture.paste(colours[1], (100, 0, 200, 20))
+    picture.paste(colours[2], (200, 0, 300, 20))
+    back = Image.open(io.BytesIO(look.smaller(picture)))
+    assert back.mode == "P"
+    assert [back.convert("RGB").getpixel((x, 10)) for x in (50, 150, 250)] == colours
+
+
+def test_photographs_keep_their_colours():
+    noise = Image.fromarray((rand(64, 64, 3).numpy() * 255).astype(np.uint8))
+    back = np.asarray(Image.open(io.BytesIO(look.smaller(noise))).convert("RGB"))
+    assert np.array_equal(back, np.asarray(noise))
+
+
+def test_alt_follows_the_data():
+    assert plots.dots({"SE": [0.5, 0.6]}).alt != plots.dots({"SE": [0.5, 0.7]}).alt
+    assert plots.hand_gate(SMALL, [1, 1, 1]).alt != plots.hand_gate(SMALL, [1, 1, 0.5]).alt
+
+
+# showing
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What was displayed: a list of (data, metadata)."""
+    found = []
+    monkeypatch.setattr(
+        look, "display", lambda data, raw, metadata=None: found.append((data, metadata or {}))
+    )
+    return found
+
+
+def test_show_stores_the_alt_text_and_says_it(shown):
+    fig = plots.dots(RESULTS)
+    assert plots.show(fig) is None
+    (picture, metadata), (words, _) = shown
+    assert base64.b64decode(picture["image/png"]) == look.to_png(fig)
+    assert metadata["image/png"] == {"alt": fig.alt, "width": round(100 * fig.get_figwidth())}
+    assert picture["text/plain"] == fig.alt
+    assert fig.alt in words["text/html"] and words["text/html"].startswith("<small")
+
+
+def test_show_prefers_the_caption_and_escapes_it(shown):
+    plots.show(plots.emblem(), caption="x < y")
+    assert "x &lt; y" in shown[1][0]["text/html"] and "Nine" not in shown[1][0]["text/html"]
+    assert "Nine" in shown[0][1]["image/png"]["alt"]
+
+
+def test_show_refuses_a_figure_without_words(shown):
+    for fig in (Figure(), look.Drawing()):
+        with pytest.raises(ValueError, match="fig.alt"):
+            plots.show(fig)
+    assert not shown
+
+
+def test_a_figure_at_the_end_of_a_cell_is_shown_once(shown):
+    data, _ = DisplayFormatter().format(plots.dots(RESULTS))
+    assert data == {} and len(shown) == 2
+
+
+def test_pyplot_keeps_no_figure(shown):
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+    plots.show(plots.dots(RESULTS))
+    own, ax = plt.subplots()
+    own.alt = "An empty chart of the reader's own."
+    plots.show(own)
+    assert plt.get_fignums() == []
+
+
+def test_the_readers_own_style_neither_changes_nor_matters():
+    def saved():
+        fig = plots.dots(RESULTS)
+        fig.savefig(file := io.BytesIO(), dpi=100, bbox_inches=fig.bbox_inches)
+        return file.getvalue(), look.to_png(plots.dots(RESULTS))
+
+    own = {
+        "font.size": 22,
+        "ytick.labelsize": 22,
+        "ytick.color": "red",
+        "savefig.bbox": "tight",
+        "axes.grid": True,
+    }
+    with matplotlib.rc_context(own):
+        before = dict(matplotlib.rcParams)
+        other = saved()
+        assert dict(matplotlib.rcParams) == before
+    assert other == saved()
+
+
+# colours
+
+
+def as_seen(colour, matrix):
+    """A colour as a person sees it who lacks one kind of cone, in CIE Lab."""
+    c = np.array(matplotlib.colors.to_rgb(colour))
+    c = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    c = (np.array(matrix) @ c).clip(0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ c
+    f = np.cbrt(xyz / [0.9505, 1, 1.089] + 1e-9)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+SIGHT = {
+    "full": np.eye(3),  # Machado et al. 2009, severity 1
+    "no red cones": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "no green cones": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+}
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_families_can_be_told_apart(sight):
+    assert set(plots.FAMILY_COLOURS) == set(plots.MARKERS) and len(set(plots.MARKERS.values())) == len(
+        plots.MARKERS
+    )
+    for (a, one), (b, other) in itertools.combinations(plots.FAMILY_COLOURS.items(), 2):
+        assert np.linalg.norm(as_seen(one, SIGHT[sight]) - as_seen(other, SIGHT[sight])) > 10, (a, b)
+
+
+def test_text_and_edges_have_contrast():
+    assert look.contrast("black") == pytest.approx(21) and look.contrast("white") == pytest.approx(1)
+    for colour in (look.INK, look.GREY, *map(look.darker, plots.FAMILY_COLOURS.values())):
+        assert look.contrast(colour) >= 4.5
+    assert look.contrast("black", look.ACCENT) >= 4.5  # the number on a lit socket
+
+
+def test_a_mechanism_has_the_colour_of_its_family_wherever_it_is_named():
+    fig = plots.dots(
+        {"plain": [0.1, 0.2], "SE at post": [0.3, 0.4], "my own": [0.5, 0.6]}, families={"my own": "mixing"}
+    )
+    seen = [c.get_facecolor()[0] for c in fig.axes[0].collections if c.get_gid() == "seeds"]
+    assert [matplotlib.colors.to_hex(c).upper() for c in seen] == [
+        plots.FAMILY_COLOURS[f] for f in ("plain", "channel", "mixing")
+    ]
+
+
+# numbers
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 8, 20, 101])
+def test_interval_is_students_t(n):
+    values = rand(n, seed=n).double().numpy()
+    mean, low, high = t_interval(values)
+    want = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
+    assert np.allclose([low, high], want, rtol=0, atol=1e-9) and mean == pytest.approx(
+        values.mean(), abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("axis, results", [(1, RESULTS), (0, MANY)], ids=["columns", "rows"])
+def test_dots_draws_every_seed_and_the_right_interval(axis, results):
+    ax = plots.dots(results, 0.1, "chance").axes[0]
+    seeds = [c.get_offsets()[:, axis] for c in ax.collections if c.get_gid() == "seeds"]
+    bars = [line.get_xydata()[:, axis] for line in ax.lines if line.get_gid() == "interval"]
+    assert len(seeds) == len(bars) == len(results)
+    for drawn, bar, values in zip(seeds, bars, results.values(), strict=True):
+        assert np.allclose(drawn, values)
+        assert np.allclose(
+            bar,
+            stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values)),
+            rtol=0,
+            atol=1e-9,
+        )
+    assert [line.get_xydata()[0][axis] for line in ax.lines if line.get_gid() == "reference"] == [0.1]
+
+
+def test_pairs_join_the_same_seed():
+    ax = plots.dots(RESULTS, pairs=True).axes[0]
+    joined = [list(line.get_ydata()) for line in ax.lines if line.get_gid() == "pair"]
+    assert joined == [list(seed) for seed in zip(*RESULTS.values(), strict=True)]
+
+
+def test_reference_is_named_outside_the_data(monkeypatch):
+    fig = plots.dots(RESULTS, {"chance": 0.1, "ceiling": 0.105})
+    texts = {t.get_text(): extent for t, extent in drawn_texts(fig, monkeypatch)}
+    for words in ("chance 0.10", "ceiling 0.10"):
+        assert texts[words].x0 > fig.axes[0].get_window_extent().x1
+
+
+def test_mask_is_outlined_along_its_pixels():
+    fig = plots.pictures(X[:1], mask=MASK[:1])
+    edges = {tuple(map(tuple, s)) for c in fig.axes[0].collections for s in c.get_segments()}
+    assert len(edges) == 2 * (5 + 12)
+    assert ((-0.5, -0.5), (0.5, -0.5)) in edges  # also where it meets the border
+
+
+def test_maps_say_how_much_lies_in_the_mask():
+    m = torch.zeros(3, 4, 4)
+    m[:, 0, 0], m[:, 3, 3] = 3, 1
+    assert "75 % of it inside the outlined 12 %" in plots.maps(X, m, MASK).alt
+
+
+def test_window_covers_what_it_says():
+    for box, (r, c) in [(7, (10, 10)), (4, (0, 23)), (99, (5, 5))]:
+        first, last = (-(box // 2), box - box // 2)
+        seen = sum(first <= i - r < last and first <= j - c < last for i in range(20) for j in range(24))
+        assert f"{100 * seen / 480:.0f} % of it" in plots.window(X[0], box, [(r, c)]).alt
+
+
+def test_hand_gate_writes_the_products(monkeypatch):
+    written = [t.get_text() for t, _ in drawn_texts(plots.hand_gate(SMALL, [0.5, 0.25, 0]), monkeypatch)]
+    assert {"1.5", "\u22122", "times 0.25"} <= set(written) and written.count("0") >= 4
+
+
+# wrong input
+
+WRONG = {
+    "pictures without batch and colour": (
+        lambda: plots.pictures(rand(20, 24)),
+        r"\(N, 3, H, W\), got shape \(20, 24\)",
+    ),
+    "pictures of bytes": (lambda: plots.pictures((X * 255).byte()), "floats in 0..1, got torch.uint8"),
+    "a colour too few": (lambda: plots.gates({"a": [1], "b": [1]}, colours=["red"]), "colours: wanted 2"),
+    "grey pictures": (lambda: plots.pictures(rand(2, 1, 8, 8)), r"got shape \(2, 1, 8, 8\)"),
+    "too few titles": (lambda: plots.pictures(X, ["one"]), "titles: wanted 3, one per picture, got 1"),
+    "H and W of the mask swapped": (lambda: plots.pictures(X, mask=MASK.mT), r"wanted \(3, 20, 24\)"),
+    "one map for three": (lambda: plots.maps(X, rand(1, 4, 4)), "one per picture, 3, got 1"),
+    "centre outside": (lambda: plots.window(X[0], 5, [(24, 3)]), "inside 20 x 24"),
+    "no window": (lambda: plots.window(X[0], 0), "1 or more, got 0"),
+    "a map too large for numbers": (lambda: plots.numbers(rand(3, 9, 9)), "at most 16 channels of 8 x 8"),
+    "gates of different length": (lambda: plots.gates({"a": rand(3), "b": rand(4)}), "a: 3, b: 4"),
+    "negative gates": (lambda: plots.gates({"a": [-0.5, 1]}), "at least 0, got -0.5"),
+    "gates as a tensor": (lambda: plots.gates(rand(3)), "wanted a dict"),
+    "two gates for three channels": (lambda: plots.hand_gate(SMALL, [1, 1]), "gate: wanted 3"),
+    "no results": (lambda: plots.dots({}), "wanted a dict label -> values by seed"),
+    "a diverged run": (lambda: plots.dots({"SE": [0.5, float("nan")]}), "1 of 2 values are not finite"),
+    "pairs of unequal seeds": (lambda: plots.dots({"a": [1, 2], "b": [1]}, pairs=True), "same seeds.*'b': 1"),
+    "an unknown family": (
+        lambda: plots.dots({"a": [1]}, families={"a": "chanel"}),
+        "Did you mean 'channel'.*Known: plain",
+    ),
+    "more steps than values": (lambda: plots.curves({"a": ([1, 2, 3], [1, 2])}), "3 steps but 2 values"),
+    "curves without steps": (lambda: plots.curves({"a": 3}), r"wanted \(steps, values\)"),
+    "log of zero": (lambda: plots.curves({"a": ([1, 2], [1, 0])}, log=True), "above 0, got 0"),
+    "a row too many": (lambda: plots.heat([[1, 2]], ["a", "b"], ["c", "d"]), "rows: wanted 1, one per row"),
+    "nothing was run": (lambda: plots.heat([[float("nan")]], ["a"], ["b"]), "nothing to draw"),
+    "no steps": (lambda: plots.mechanism([]), "wanted a list"),
+    "a step too far": (lambda: plots.mechanism(STEPS_OF_SE, lit=3), "3 steps, counted from 0; got 3"),
+    "an unknown step": (lambda: plots.mechanism(STEPS_OF_SE, lit="sigmoids"), "Did you mean 'sigmoid'"),
+    "an unknown joint": (lambda: plots.mechanism(STEPS_OF_SE, join="-"), "wanted 'x' or"),
+    "a convolution too far": (
+        lambda: plots.plain_host(LAYERS, "post", chosen=[3]),
+        r"counted from 0; got \[3\]",
+    ),
+    "after_add in a plain host": (
+        lambda: plots.plain_host(LAYERS, "after_add"),
+        "Known: input, pre, post, both, head",
+    ),
+    "a host too long": (lambda: plots.plain_host(LAYERS * 4), "fit into the row, got 12"),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_wrong_input_is_refused_in_words(mistake):
+    draw, words = WRONG[mistake]
+    with pytest.raises(ValueError, match=words):
+        draw()
+
+
+# the emblem
+
+
+def lit_numbers(fig):
+    gids = [p.get_gid() for p in fig.axes[0].patches if (p.get_gid() or "").startswith("socket")]
+    return {int(gid.split()[1]) for gid in gids if gid.endswith(" lit")}, {
+        int(gid.split()[1]) for gid in gids
+    }
+
+
+def test_emblem_refuses_an_unknown_socket_and_lists_the_known():
+    with pytest.raises(ValueError, match="unknown socket 'posts'. Did you mean 'post'") as error:
+        plots.emblem(["pre", "posts"])
+    assert all(name in str(error.value) for name in hosts.SOCKETS)
+
+
+def test_emblem_lights_what_was_asked_for():
+    assert lit_numbers(plots.emblem()) == (set(), set(range(1, 10)))
+    for name, (number, _) in hosts.SOCKETS.items():
+        assert lit_numbers(plots.emblem(name))[0] == ({2, 4} if name == "both" else {number})
+    assert "called both" in plots.emblem(["pre", "post"]).alt
+    assert "called both" not in plots.emblem(["pre"]).alt
+
+
+def test_lit_names_can_be_read_without_colour(monkeypatch):
+    bold = [
+        t.get_text()
+        for t, _ in drawn_texts(plots.emblem("inner"), monkeypatch)
+        if t.get_fontweight() == "bold"
+    ]
+    assert bold.count("inner") == 2 and "pre" not in bold  # at its place, and in the legend
+
+
+def test_host_lights_only_the_chosen_convolutions():
+    def post(fig):
+        return [p.get_gid() for p in fig.axes[0].patches if (p.get_gid() or "").startswith("socket 4")]
+
+    assert post(plots.plain_host(LAYERS, "post", chosen=[1])) == [
+        "socket 4 unlit",
+        "socket 4 lit",
+        "socket 4 unlit",
+    ]
+    assert lit_numbers(plots.plain_host(LAYERS, "both"))[0] == {2, 4}

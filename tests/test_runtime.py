@@ -1,0 +1,152 @@
+"""The set-up of a lesson: the right profile, a clear word when something is missing, claims that can fail."""
+
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from packaging.requirements import Requirement
+
+from course_utils import runtime, setup
+from course_utils.runtime import Course, profile_name, rehearsing, seed_everything
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pytest brings it where Python has none
+
+ROOT = Path(__file__).resolve().parents[1]
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch):
+    monkeypatch.delenv("COURSE_PROFILE", raising=False)
+    monkeypatch.delenv("COURSE_REHEARSE", raising=False)
+
+
+# ---- profile and device
+
+def test_without_the_variable_the_device_decides():
+    assert profile_name(CPU) == "quick" and profile_name(CUDA) == "full" and profile_name(torch.device("mps")) == "quick"
+
+
+@pytest.mark.parametrize("value, expected", [("full", "full"), ("quick", "quick"), (" Full ", "full"), ("", "quick")])
+def test_the_variable_decides_whatever_the_device(value, expected, monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", value)
+    assert profile_name(CPU) == expected
+    if value:
+        assert profile_name(CUDA) == expected
+
+
+@pytest.mark.parametrize("value, hint", [("fulll", r" Did you mean 'full'\?"), ("qiuck", r" Did you mean 'quick'\?"),
+                                         ("zzz", "")])
+def test_a_wrong_profile_names_the_right_ones_and_the_closest(value, hint, monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", value)
+    with pytest.raises(ValueError, match=rf"COURSE_PROFILE='{value}' is not a profile\.{hint} Known: 'quick' .*'full' "):
+        setup()
+
+
+def test_pick_gives_the_value_of_the_profile_in_force():
+    assert Course(CPU, "quick", 0).pick(600, 3000) == 600
+    assert Course(CPU, "full", 0).pick(quick=600, full=3000) == 3000
+
+
+def test_the_best_device_is_one_that_works_here(monkeypatch):
+    torch.zeros(1, device=runtime.best_device())
+    for cuda, mps, expected in [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
+        assert runtime.best_device().type == expected
+
+
+# ---- setup
+
+def test_setup_prints_one_line_that_says_what_it_runs_on(capsys, monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", "full")
+    course = setup(seed=7)
+    (line,) = capsys.readouterr().out.splitlines()
+    for word in ("profile 'full'", "seed 7", torch.__version__, runtime.PROFILES["full"]):
+        assert word in line
+    assert course == Course(runtime.best_device(), "full", 7, False)
+    with pytest.raises(AttributeError):
+        course.seed = 8
+
+
+def draws():
+    return random.random(), torch.rand(3).tolist(), np.random.rand(3).tolist()
+
+
+def test_seeding_reaches_python_torch_and_numpy(capsys):
+    first = (seed_everything(3), draws())[1]
+    again = (seed_everything(3), draws())[1]
+    other = (seed_everything(4), draws())[1]
+    assert first == again and all(a != b for a, b in zip(first, other, strict=True))
+    setup(seed=3)
+    assert draws() == first, "setup() does not seed"
+    setup()
+    by_default = draws()
+    setup(seed=0)
+    assert draws() == by_default
+
+
+# ---- missing packages
+
+def test_missing_packages_are_told_in_one_screen_of_plain_words(monkeypatch, capsys):
+    monkeypatch.setattr(runtime, "missing", lambda: ["ipywidgets", "tqdm"])
+    with pytest.raises(ImportError) as caught:
+        setup()
+    text = str(caught.value)
+    lines = text.splitlines()
+    assert len(lines) <= 12 and max(len(line) for line in lines if sys.executable not in line) <= 100
+    for package in ("ipywidgets", "tqdm"):
+        (line,) = (line for line in lines if line.split()[0] == package)
+        assert runtime.NEEDED[package] in line
+    assert sys.executable in text and 'pip install -e ".[lab]"' in text and "Restart" in text
+    assert not any(word in text for word in ("Traceback", "ModuleNotFoundError", "find_spec", "numpy", "matplotlib"))
+    assert capsys.readouterr().out == "", "it says that it runs, and then that it does not"
+
+
+def test_a_package_that_is_not_there_is_found_missing(monkeypatch):
+    assert runtime.missing() == []
+    monkeypatch.setitem(runtime.NEEDED, "no_such_package_of_the_course", "nothing")
+    assert runtime.missing() == ["no_such_package_of_the_course"]
+    with pytest.raises(ImportError, match="no_such_package_of_the_course +nothing"):
+        setup()
+
+
+def test_every_dependency_is_looked_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert {Requirement(line).name for line in project["dependencies"]} == {*runtime.NEEDED, "torch"}
+
+
+# ---- claims and rehearsals
+
+def test_a_claim_that_does_not_hold_stops_the_notebook(capsys):
+    course = Course(CPU, "quick", 0)
+    with pytest.raises(AssertionError, match="does not hold.*SE beats the plain host"):
+        course.claim("SE beats the plain host", 0.3 > 0.5)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("holds", [True, np.True_, torch.tensor(True)])
+def test_a_claim_that_holds_is_printed(holds, capsys):
+    Course(CPU, "quick", 0).claim("SE beats the plain host", holds)
+    out = capsys.readouterr().out
+    assert "SE beats the plain host" in out and "it holds" in out
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_rehearsal_claims_nothing(holds, capsys):
+    Course(CPU, "quick", 0, rehearsal=True).claim("SE beats the plain host", holds)
+    out = capsys.readouterr().out
+    assert "SE beats the plain host" in out and "not measured" in out and "holds" not in out
+
+
+@pytest.mark.parametrize("value, expected", [("1", True), ("0", False), ("", False), (None, False)])
+def test_only_the_variable_makes_a_rehearsal(value, expected, monkeypatch, capsys):
+    if value is not None:
+        monkeypatch.setenv("COURSE_REHEARSE", value)
+    assert rehearsing() is expected and setup().rehearsal is expected
