@@ -34,15 +34,30 @@ def ceilings(seeds: Iterable[int]) -> list[Trial]:
     return [Trial(task, steps=n, seed=s) for s in seeds for task, n in steps.items()]
 
 
+# The name in the figure of lesson 02, and what the trials of this arm have in common.
+CHANNEL_ARMS: dict[str, dict] = {
+    "plain": {"mechanism": None},
+    "SE, r=1": {"mechanism": "se", "start": "paper", "options": (("reduction", 1),)},
+    "SE, r=4": {"mechanism": "se", "start": "paper", "options": (("reduction", 4),)},
+    "SE, r=4, identity": {"mechanism": "se", "start": "identity", "options": (("reduction", 4),)},
+    "ECA": {"mechanism": "eca", "start": "paper"},
+    "ECA, identity": {"mechanism": "eca", "start": "identity"},
+    "GCT": {"mechanism": "gct", "socket": "post"},
+    "GCT, pre": {"mechanism": "gct", "socket": "pre"},
+}
+
+
 def channel_arms(seeds: Iterable[int]) -> list[Trial]:
     """Lesson 02: the channel mechanisms after every convolution, both starts, and SE with two reductions."""
-    arms = [{}, *({"mechanism": m, "start": s, "options": o}
-                  for m, o in (("se", {"reduction": 4}), ("eca", {})) for s in ("paper", "identity")),
-            {"mechanism": "gct"}, {"mechanism": "gct", "socket": "pre"}, {"mechanism": "se", "options": {"reduction": 1}}]
-    return [Trial("what", **arm, seed=s) for s in seeds for arm in arms]
+    return [Trial("what", seed=s, **arm) for s in seeds for arm in CHANNEL_ARMS.values()]
 
 
-STUDIES = {"00_what": what_input, "01_ceilings": ceilings, "02_channel": channel_arms}
+def twice_as_long(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 02: SE with twice the steps: are the seeds that lag late, or do they fail?"""
+    return [Trial("what", seed=s, steps=1600, **CHANNEL_ARMS["SE, r=4"]) for s in seeds]
+
+
+STUDIES = {"00_what": what_input, "01_ceilings": ceilings, "02_channel": channel_arms, "02_longer": twice_as_long}
 
 
 def find(name: str) -> Path:

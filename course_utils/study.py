@@ -36,6 +36,12 @@ def frozen(value: Any) -> Any:
     return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
 
 
+def stable_options(options: Any) -> tuple[tuple[str, Any], ...]:
+    """A dict, or pairs from a file, as sorted pairs."""
+    pairs = options.items() if isinstance(options, dict) else options
+    return tuple(sorted((str(k), frozen(v)) for k, v in pairs))
+
+
 @dataclass(frozen=True)
 class Trial:
     """One training run: what is trained on what, with which seed and which budget. Two equal trials are the same trial.
@@ -66,9 +72,12 @@ class Trial:
     def __post_init__(self):
         if self.host not in HOSTS:
             raise ValueError(f"unknown host {self.host!r}. Known: {', '.join(HOSTS)}")
-        # A list from JSON and a dict from a caller become the one stable form.
-        pairs = self.options.items() if isinstance(self.options, dict) else self.options
-        object.__setattr__(self, "options", tuple(sorted((str(k), frozen(v)) for k, v in pairs)))
+        # One stable form: equal trials must have equal keys, whoever wrote them.
+        for name, kind in (("options", stable_options), ("lr", float), ("seed", int), ("steps", int), ("batch_size", int),
+                           ("test_size", int)):
+            object.__setattr__(self, name, kind(getattr(self, name)))
+        if self.mechanism is not None and self.socket == "none":
+            raise ValueError(f"mechanism {self.mechanism!r} needs a socket, got 'none'; name one, for example 'post'")
         if self.mechanism is None:
             for name, value in (("socket", "none"), ("start", "paper"), ("options", ())):
                 object.__setattr__(self, name, value)
@@ -240,6 +249,8 @@ def accuracies(results: Sequence[Result], **settings: Any) -> dict[int, float]:
     """
     if unknown := settings.keys() - {f.name for f in fields(Trial)}:
         raise ValueError(f"unknown setting {', '.join(sorted(unknown))}. Known: {', '.join(f.name for f in fields(Trial))}")
+    if "options" in settings:
+        settings["options"] = stable_options(settings["options"])
     chosen = [r for r in results if r.error is None and all(getattr(r.trial, k) == v for k, v in settings.items())]
     if not chosen:
         raise ValueError(f"no finished result with {settings}")

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .digits import digits
+from .digits import SPLITS, digits
 
 NOISE = 0.05
 
@@ -76,7 +76,7 @@ def what(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
     """Three different digits in red, green and blue; the colour of the frame says which one to read.
 
     56x56 pixels, frame 3, digits of 12 in three of four cells. The gap of 13 pixels between frame and digits is wider
-    than any window of `models.small_host` can bridge (15 pixels, every 4 pixels): no window sees both.
+    than any window of `models.SmallHost` can bridge (15 pixels, every 4 pixels): no window sees both.
     """
     size, side, frame, corner = 56, 12, 3, 16
     classes = torch.rand(n, 10, generator=g).argsort(1)[:, :3]           # red, green, blue: all different
@@ -120,7 +120,7 @@ def where(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch
 def relate(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
     """Two digits far apart, each a 0 or a 1. Do they say the same? 1 for the same, 0 for different.
 
-    48x48 pixels; the digits stand in opposite corners, 20 pixels or more apart, so that no window sees both.
+    48x48 pixels; the digits stand in opposite corners, 18 pixels or more apart, so that no window of 15 pixels sees both.
     """
     size, side, jitter = 48, 12, 4
     label = integers(2, (n,), g)
@@ -214,6 +214,8 @@ class Stream:
     def __init__(self, name: str, steps: int, batch_size: int = 32, split: str = "train", seed: int = 0,
                  device: torch.device | str | None = None):
         find(name)
+        if split not in SPLITS:
+            raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}")
         self.name, self.steps, self.batch_size, self.split, self.seed = name, steps, batch_size, split, seed
         self.device = device
 

@@ -122,14 +122,15 @@ def stop_if_not_finite(losses: list[Tensor], step: int, lr: float) -> None:
 
 @torch.no_grad()
 def predict(net: nn.Module, x: Tensor, chunk: int = 256) -> Tensor:
-    """Logits (N, classes) in float32, in eval mode; the mode is put back afterwards."""
-    device, mode = device_of(net), net.training
+    """Logits (N, classes) in float32, in eval mode; each part's own mode is put back afterwards."""
+    device, modes = device_of(net), [(module, module.training) for module in net.modules()]
     net.eval()
     try:
         with autocast(device):
             return torch.cat([net(layout(part, device)).float() for part in x.split(chunk)])
     finally:
-        net.train(mode)
+        for module, mode in modes:      # net.train(mode) would wake a batch norm that somebody froze
+            module.training = mode
 
 
 def evaluate(net: nn.Module, batch: Batch) -> float:

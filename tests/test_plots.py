@@ -42,7 +42,7 @@ RISING = {
 LAYERS = [("conv 3x3 stride 2", "24 x 20 x 20"), ("conv 3x3", (48, 10, 10)), ("conv 3x3", "48 x 10 x 10")]
 STEPS_OF_SE = [
     ("mean over positions", "N, C, 1, 1"),
-    ("linear W1, relu", "N, C/r, 1, 1"),
+    ("linear W1 to fewer channels, relu", "N, C/r, 1, 1"),
     ("sigmoid", "N, C, 1, 1"),
 ]
 TITLE = "A long title that states a finding, in so many words that a narrow figure has to break it into lines"
@@ -131,7 +131,7 @@ FIGURES = {
     "mechanism": (
         lambda: plots.mechanism(STEPS_OF_SE, title=TITLE, lit="sigmoid"),
         [
-            "mean over positions (N, C, 1, 1), then linear W1, relu (N, C/r, 1, 1)",
+            "mean over positions (N, C, 1, 1), then linear W1 to fewer channels, relu (N, C/r, 1, 1)",
             "multiplies x",
             "Lit: sigmoid",
         ],

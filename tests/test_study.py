@@ -38,8 +38,11 @@ def tiny(**settings):
 
 
 @pytest.fixture(autouse=True)
-def no_rehearsal(monkeypatch):
+def plain_surroundings(monkeypatch):
+    """No rehearsal, and the processor: there a trial gives the same to the last bit."""
     monkeypatch.delenv("COURSE_REHEARSE", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")       # for the processes that a test starts
+    monkeypatch.setattr(study, "best_device", lambda: torch.device("cpu"))
 
 
 class Runner:
@@ -83,6 +86,12 @@ def test_the_order_and_the_kind_of_options_make_no_other_trial():
     trials = [Trial("what", mechanism="se", options=options) for options in forms]
     assert len(set(trials)) == len({trial.key for trial in trials}) == 1
     assert trials[0] != Trial("what", mechanism="se", options={"a": 2, "b": 1})
+
+
+def test_equal_trials_have_equal_keys():
+    for a, b in [({"lr": 1}, {"lr": 1.0}), ({"steps": 100}, {"steps": 100.0}), ({"options": ()}, {"options": {}})]:
+        one, other = Trial("what", mechanism="se", **a), Trial("what", mechanism="se", **b)
+        assert (one == other) == (one.key == other.key), f"{one.key} and {other.key}"
 
 
 @pytest.mark.parametrize("change", [
@@ -483,6 +492,13 @@ def test_accuracies_are_those_of_one_configuration_by_seed():
     assert accuracies(results, mechanism="se") == OURS and list(accuracies(results, mechanism="se")) == [0, 1, 2, 3]
     assert accuracies(results, mechanism=None) == CONTROL
     assert accuracies(results, mechanism="se", seed=2) == {2: 0.95}
+
+
+def test_options_are_asked_for_as_they_were_given():
+    results = [Result(Trial("what", mechanism="se", options={"reduction": r, "bias": True}, seed=s), accuracy=s + r / 100)
+               for r in (4, 16) for s in (0, 1)]
+    for form in ({"bias": True, "reduction": 4}, (("bias", True), ("reduction", 4)), [("reduction", 4), ("bias", True)]):
+        assert accuracies(results, options=form) == {0: 0.04, 1: 1.04}
 
 
 def test_accuracies_of_several_configurations_are_not_mixed():

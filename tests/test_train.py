@@ -32,8 +32,8 @@ def batches(steps, n=16):
 
 def small_net(seed=0):
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-                         nn.Linear(8, 3))
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(),
+                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
 
 
 def weights(net):
@@ -227,6 +227,14 @@ def test_measuring_restores_the_mode_and_leaves_the_network_alone(training):
     with pytest.raises(RuntimeError):
         predict(net, torch.zeros(2, 5, 6, 7))
     assert all(module.training == training for module in net.modules()), "not after an error"
+
+
+def test_measuring_leaves_frozen_parts_frozen():
+    """A batch norm that is kept in eval mode while the rest learns, as in fine-tuning."""
+    net = small_net().train()
+    net[1].eval()
+    evaluate(net, batch(20))
+    assert net[0].training and not net[1].training
 
 
 def test_predictions_do_not_depend_on_their_company():

@@ -1,0 +1,133 @@
+"""Lessons in a real JupyterLab, in a real browser: every cell runs, and a slider changes its figure.
+
+Only a browser sees the faults of widgets: nbval has no front end. Skipped where there is no Chromium. The lessons are
+rehearsed here (two training steps); nbval runs them in full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+EVERY_CELL_HAS_A_NUMBER = r"""() => {
+    const cells = [...document.querySelectorAll('.jp-CodeCell')];
+    return cells.length > 0 && cells.every(c => /\[\d+\]/.test(c.querySelector('.jp-InputPrompt').innerText));
+}"""
+FAULTS = ('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"], '
+          '.jp-RenderedText[data-mime-type="application/vnd.jupyter.stderr"]')
+WIDGET_PICTURE = ".jupyter-widgets img, img.jupyter-widgets"
+
+pytestmark = pytest.mark.browser
+
+
+@contextlib.contextmanager
+def jupyterlab(folder: Path, scratch: Path):
+    """A server on loopback with settings of its own; gives its address, its token and a way to ask it."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    # Without this, a question about news covers the notebook.
+    settings = scratch / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
+              "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+    env = {**os.environ, **{name: str(scratch / place) for name, place in places.items()}, "COURSE_REHEARSE": "1"}
+    token = secrets.token_hex(16)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
+               "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}",
+               "--LabApp.expose_app_in_browser=True"]
+    with open(scratch / "server.log", "w") as log:
+        server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+
+    def ask(path: str):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}?token={token}", timeout=5) as answer:
+            return json.load(answer)
+
+    try:
+        assert wait_for(lambda: ask("/api/status"), 90), (scratch / "server.log").read_text()[-2000:]
+        yield f"http://127.0.0.1:{port}", token, ask
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def wait_for(question, seconds: float):
+    """Ask until the answer is true; False after that many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            if question():
+                return True
+        time.sleep(0.25)
+    return False
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'")
+    installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_api.sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=installed, headless=True, args=QUIET)
+        except sync_api.Error as error:
+            pytest.skip(f"no Chromium to start: {str(error).splitlines()[0]}")
+        yield browser
+        browser.close()
+
+
+def open_and_run(page, base: str, token: str, ask, name: str) -> None:
+    """Open a notebook and run all of its cells."""
+    page.goto(f"{base}/lab/tree/{name}?token={token}&reset")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
+
+    def ready():      # the toolbar says idle before the kernel is connected; the server knows
+        sessions = ask("/api/sessions")
+        return sessions and sessions[0]["kernel"]["execution_state"] == "idle" and sessions[0]["kernel"]["connections"]
+
+    assert wait_for(ready, 90), "the kernel did not start"
+    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+    page.wait_for_function(EVERY_CELL_HAS_A_NUMBER, timeout=240_000)
+    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
+
+
+@pytest.mark.parametrize("name, sliders", [("00_start_here.ipynb", 0), ("02_channel.ipynb", 3)])
+def test_lesson_runs_in_jupyterlab(name, sliders, chromium, tmp_path):
+    shutil.copytree(ROOT, tmp_path / "course", ignore=shutil.ignore_patterns(".git", ".venv", "build", "tests", "*.egg-info"))
+    with jupyterlab(tmp_path / "course" / "notebooks", tmp_path) as (base, token, ask):
+        page = chromium.new_page(viewport={"width": 1280, "height": 900})
+        errors, outside = [], []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda r: None if r.url.startswith((base, base.replace("http", "ws"), "data:", "blob:"))
+                or "colab" in r.url else outside.append(r.url))
+        open_and_run(page, base, token, ask, name)
+        assert page.locator(FAULTS).count() == 0, page.locator(FAULTS).first.inner_text()
+        assert page.locator(".jp-RenderedImage img").count() >= 5
+        assert page.locator(".widget-slider .noUi-handle").count() == sliders
+        if sliders:
+            picture = page.locator(WIDGET_PICTURE).last
+            picture.wait_for(timeout=30_000)
+            before = picture.get_attribute("src")
+            page.locator(".widget-slider .noUi-handle").first.focus()
+            for _ in range(4):
+                page.keyboard.press("ArrowLeft")
+            page.wait_for_function("""b => { const i = [...document.querySelectorAll('%s')].pop();
+                                             return i && i.src !== b }""" % WIDGET_PICTURE, arg=before, timeout=30_000)
+        assert not errors and not outside
+        page.close()
