@@ -84,7 +84,7 @@ def pictures(x, titles=None, mask=None, columns: int = 6, title: str | None = No
             _outline(ax, mask[i])
     said = "" if titles is None else " Titles: " + "; ".join(map(str, titles)) + "."
     outlined = "" if mask[0] is None else " The evidence is outlined: " + ", ".join(
-        f"{m.mean():.0%}".replace("%", " %") for m in mask) + " of the picture."
+        f"{m.mean():.1%}" if m.mean() < 0.01 else f"{m.mean():.0%}" for m in mask).replace("%", " %") + " of the picture."
     fig.alt = alt or f"{opening(title)}{n} picture{'s' * (n > 1)} of {h} x {w} pixels.{said}{outlined}"
     return fig
 
