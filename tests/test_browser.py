@@ -31,6 +31,13 @@ FAULTS = ('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]
           '.jp-RenderedText[data-mime-type="application/vnd.jupyter.stderr"]')
 WIDGET_PICTURE = ".jupyter-widgets img, img.jupyter-widgets"
 
+SETTINGS = {
+    # Without this, a question about news covers the notebook.
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    # Otherwise only the cells on the screen are in the page.
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+
 pytestmark = pytest.mark.browser
 
 
@@ -40,10 +47,10 @@ def jupyterlab(folder: Path, scratch: Path):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    # Without this, a question about news covers the notebook.
-    settings = scratch / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
-    settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    for name, values in SETTINGS.items():
+        file = scratch / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(values))
     places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
               "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
     env = {**os.environ, **{name: str(scratch / place) for name, place in places.items()}, "COURSE_REHEARSE": "1"}
@@ -103,7 +110,7 @@ def open_and_run(page, base: str, token: str, ask, name: str) -> None:
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
-    page.wait_for_function(EVERY_CELL_HAS_A_NUMBER, timeout=240_000)
+    page.wait_for_function(EVERY_CELL_HAS_A_NUMBER, timeout=120_000)
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
 
 
