@@ -57,7 +57,13 @@ def twice_as_long(seeds: Iterable[int]) -> list[Trial]:
     return [Trial("what", seed=s, steps=1600, **CHANNEL_ARMS["SE, r=4"]) for s in seeds]
 
 
-STUDIES = {"00_what": what_input, "01_ceilings": ceilings, "02_channel": channel_arms, "02_longer": twice_as_long}
+def confirmation(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 02: the arms that solved the task with every seed, once more on other seeds (each plus 100)."""
+    return [Trial("what", seed=s + 100, **CHANNEL_ARMS[arm]) for s in seeds for arm in ("ECA", "GCT", "GCT, pre")]
+
+
+STUDIES = {"00_what": what_input, "01_ceilings": ceilings, "02_channel": channel_arms, "02_longer": twice_as_long,
+           "02_confirmed": confirmation}
 
 
 def find(name: str) -> Path:

@@ -145,6 +145,13 @@ def test_autocast_stays_close_and_finite(name):
     torch.testing.assert_close(y.float(), module(x), atol=0.1, rtol=0.05)
 
 
+@each
+def test_half_precision_parameters_give_finite_numbers(name):
+    module = attention.build(name, 4).to(torch.bfloat16)
+    y = module(torch.full((1, 4, 56, 56), 30.0, dtype=torch.bfloat16))
+    assert y.dtype == torch.bfloat16 and torch.isfinite(y).all()
+
+
 def test_gct_does_not_overflow_in_half_precision():
     """A map of 56x56 with values near 30: its sum of squares is beyond the largest float16."""
     module = attention.build("gct", 4).to(torch.float16)

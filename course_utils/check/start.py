@@ -15,14 +15,14 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
 
 @exercise("Guess among five", [
     Mistake("that is a guess among all ten digits, but the network has read the five in the picture.", 0.1),
-    Mistake("that is the ceiling for three digits; this picture has five.", 1 / 3),
+    Mistake("that would be right for three digits; this picture has five.", 1 / 3),
     Mistake("that is half of the pictures; the network cannot tell which of five is asked.", 0.5),
     Mistake("one part in four would be right for four digits; count again.", 0.25),
     Mistake("five percent is one part in twenty.", 0.05),
 ])
 def guess_among(report: Report, answer: float) -> None:
     """One right answer among five that look equally likely."""
-    close_number(report, answer, 0.2, "best accuracy without the cue", 1e-3)
+    close_number(report, answer, 0.2, "accuracy of the guess", 1e-3)
 
 
 @exercise("Channel means", [
