@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from difflib import get_close_matches
 
 from torch import nn
 
-from .base import Gate
-from .channel import ECA, SE, GatedChannel
+from .axes import Coordinate, SimAM, Triplet
+from .base import Gate, Mechanism, read
+from .channel import ECA, SE, SRM, GatedChannel
+from .combined import BAM, CBAM, ChannelGate, ScSE
+from .dynamic import CondConv, DynamicConv
+from .gather import GatherExcite, LearnedGatherExcite
+from .inputs import AttentionPool, PatchSelection, PixelGate, SpatialTransformer
+from .kernel import SelectiveKernel, SplitAttention
+from .linear import CrissCross, DoubleAttention, EfficientAttention
+from .mixing import BoT, GlobalContext, NonLocal
+from .spatial import AttentionGate, SpatialGate, SpatialSE
+from .window import LargeKernel, ResidualMask
 
 REGISTRY: dict[str, type[nn.Module]] = {
-    "se": SE,
-    "eca": ECA,
-    "gct": GatedChannel,
+    "se": SE, "eca": ECA, "gct": GatedChannel, "srm": SRM, "ge": GatherExcite, "ge_learned": LearnedGatherExcite,
+    "channel_gate": ChannelGate,
+    "spatial_gate": SpatialGate, "sse": SpatialSE, "attention_gate": AttentionGate, "residual_mask": ResidualMask,
+    "lka": LargeKernel,
+    "cbam": CBAM, "bam": BAM, "scse": ScSE, "coordinate": Coordinate, "triplet": Triplet, "simam": SimAM,
+    "non_local": NonLocal, "gc": GlobalContext, "bot": BoT, "efficient": EfficientAttention, "criss_cross": CrissCross,
+    "double": DoubleAttention,
+    "sk": SelectiveKernel, "split": SplitAttention, "condconv": CondConv, "dynamic_conv": DynamicConv,
+    "pixel_gate": PixelGate, "stn": SpatialTransformer, "patches": PatchSelection, "attention_pool": AttentionPool,
 }
 
-__all__ = ["ECA", "REGISTRY", "SE", "Gate", "GatedChannel", "build", "find"]
+__all__ = ["REGISTRY", "Gate", "Mechanism", "build", "find", "formula", "read", "table",
+           *(cls.__name__ for cls in REGISTRY.values())]
 
 
 def find(name: str) -> type[nn.Module]:
@@ -38,3 +57,18 @@ def build(name: str, channels: int, **options) -> nn.Module:
         ValueError: unknown name, or an argument that the mechanism refuses.
     """
     return find(name)(channels, **options)
+
+
+def formula(name: str) -> str:
+    """The number of parameters as its docstring gives it: `formula("se")` is "2 C h + h + C with h = max(1, C // r)"."""
+    text = " ".join(inspect.getdoc(find(name)).split())
+    return re.search(r"Parameters: (.+?)\.(?= |$)", text).group(1)
+
+
+def table() -> str:
+    """All mechanisms as a table in Markdown, made from the registry: the one in the README."""
+    rows = ["| name | family | class | paper | parameters | home | compared with |", "| --- " * 7 + "|"]
+    for name, cls in REGISTRY.items():
+        paper = f"[{cls.paper}](https://arxiv.org/abs/{cls.paper})" if re.fullmatch(r"\d{4}\.\d{5}", cls.paper) else cls.paper
+        rows.append(f"| `{name}` | {cls.family} | {cls.__name__} | {paper} | {formula(name)} | `{cls.home}` | {cls.compared} |")
+    return "\n".join(rows)

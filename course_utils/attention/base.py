@@ -1,11 +1,35 @@
-"""What all gates share: the door check, the multiplication and the two starts."""
+"""What all mechanisms share: the door check, the starts, and one way to read their gates and maps."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 STARTS = ("paper", "identity")
+
+
+def positive(value: int, argument: str, name: str) -> int:
+    """An integer of at least 1, or a ValueError that says which argument was wrong."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}: {argument} must be an integer of at least 1, got {value!r}")
+    return value
+
+
+def odd(value: int, argument: str, name: str) -> int:
+    """An odd integer of at least 1, or a ValueError."""
+    if positive(value, argument, name) % 2 == 0:
+        raise ValueError(f"{name}: {argument} must be odd, so that a position is the centre of its window, got {value}")
+    return value
+
+
+def one_of(value: str, known: tuple[str, ...], argument: str, name: str) -> str:
+    """One of the known words, or a ValueError that lists them."""
+    if value not in known:
+        raise ValueError(f"{name}: {argument} must be one of {', '.join(map(repr, known))}, got {value!r}")
+    return value
 
 
 def check_channels(channels: int, name: str) -> None:
@@ -29,7 +53,73 @@ def check_input(x: Tensor, channels: int, name: str) -> None:
         raise ValueError(f"{name}: got an empty tensor of shape {tuple(x.shape)}; every dimension must be at least 1.")
 
 
-class Gate(nn.Module):
+def zero(module: nn.Module) -> None:
+    """Set all parameters to zero."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
+
+
+class Mechanism(nn.Module):
+    """A kind of attention, made for `channels` channels.
+
+    A subclass says its `family`, `kind`, `home` (the authors' socket), `paper` (arXiv number or venue), `compared` (the
+    code that it is tested against) and `starts` (those it has). It calls `self.check(x)` first in `forward`, and
+    `self.note(name, tensor)` for what a person may want to look at: nothing is kept unless `read` is on.
+
+    With a batch norm inside, it says by `norm_values(x)` how many values a channel of it gets, so that training with a
+    single one is refused at the door.
+    """
+
+    family = "channel"
+    kind = "gate"
+    home = "post"
+    paper = ""
+    compared = "nested loops"
+    starts: tuple[str, ...] = STARTS
+    reader: dict[str, Tensor] | None = None
+
+    def __init__(self, channels: int, start: str = "paper"):
+        super().__init__()
+        name = type(self).__name__
+        check_channels(channels, name)
+        if start not in STARTS:
+            raise ValueError(f"{name}: start must be one of {', '.join(map(repr, STARTS))}, got {start!r}")
+        if start not in self.starts:
+            raise ValueError(f"{name}: has no {start!r} start: it cannot compute exactly x before training and still learn. "
+                             f"Use start={self.starts[0]!r}, or another mechanism.")
+        self.channels = channels
+        self.start = start
+
+    def check(self, x: Tensor) -> None:
+        """Refuse at the door what cannot work further in.
+
+        Raises:
+            ValueError: not a float (N, channels, H, W); a single value per channel for a batch norm in training.
+        """
+        name = type(self).__name__
+        check_input(x, self.channels, name)
+        if self.training and self.norm_values(x) < 2:
+            raise ValueError(f"{name}: its batch norm needs more than one value per channel in training, got {tuple(x.shape)}. "
+                             "Use a batch of at least 2, or evaluation mode: module.eval().")
+
+    def norm_values(self, x: Tensor) -> int:
+        """Values per channel in the batch norm that gets the fewest; 2, which is enough, where there is none."""
+        return 2
+
+    def note(self, name: str, value: Tensor) -> None:
+        """Hand a tensor to whoever reads; without a reader it is not kept."""
+        if self.reader is not None:
+            self.reader[name] = value.detach()
+
+    @property
+    def being_read(self) -> bool:
+        return self.reader is not None
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, start={self.start!r}"
+
+
+class Gate(Mechanism):
     """A mechanism that multiplies: y = gate(x) * x, with gate(x) broadcast over (N, C, H, W).
 
     A subclass computes the logits of the gate, calls `self.start_from(last_layer)` at the end of its constructor and
@@ -41,36 +131,53 @@ class Gate(nn.Module):
     With the identity start the last layer has a gradient at the first step, and the layers before it from the second.
     """
 
-    family = "channel"
-    kind = "gate"
-    home = "post"
-    paper = ""
-
-    def __init__(self, channels: int, start: str = "paper"):
-        super().__init__()
-        check_channels(channels, type(self).__name__)
-        if start not in STARTS:
-            raise ValueError(f"{type(self).__name__}: start must be one of {', '.join(map(repr, STARTS))}, got {start!r}")
-        self.channels = channels
-        self.start = start
-
     def start_from(self, last: nn.Module) -> None:
         """Apply the start to the layer whose output are the logits."""
         if self.start == "identity":
-            for parameter in last.parameters():
-                nn.init.zeros_(parameter)
+            zero(last)
 
     def squash(self, logits: Tensor) -> Tensor:
         gate = torch.sigmoid(logits)
         return 2 * gate if self.start == "identity" else gate
 
     def gate(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> something that broadcasts to it: (N, C, 1, 1) for a channel gate."""
+        """(N, C, H, W) -> something that broadcasts to it: (N, C, 1, 1) for a channel gate, (N, 1, H, W) for a spatial one."""
         raise NotImplementedError(f"{type(self).__name__} must define gate(x)")
 
     def forward(self, x: Tensor) -> Tensor:
-        check_input(x, self.channels, type(self).__name__)
-        return x * self.gate(x)
+        self.check(x)
+        gate = self.gate(x)
+        self.note("gate", gate)
+        return x * gate
 
-    def extra_repr(self) -> str:
-        return f"{self.channels}, start={self.start!r}"
+
+@contextmanager
+def read(net: nn.Module) -> Iterator[dict[str, dict[str, Tensor]]]:
+    """Read gates and maps of every mechanism in `net`, from the forward pass that runs anyway.
+
+        with attention.read(net) as seen:
+            logits = net(x)
+        seen["layers.0.post"]["gate"]                (N, C, 1, 1)
+
+    The names are those of `net.named_modules()`; for a mechanism by itself, the name of its class. What a mechanism notes:
+    a gate "gate"; mixing "map", its weights over positions (rows sum to one); kernel attention "weights" over branches or
+    kernels; the two ends of a network "gate", "theta" or "weights". Several passes inside: the last one counts.
+    Tensors are detached. Outside the block nothing is kept, and mixing uses its fused form, which makes no map at all.
+
+    Raises:
+        ValueError: there is nothing to read in `net`.
+    """
+    found = {name or type(m).__name__: m for name, m in net.named_modules() if isinstance(m, Mechanism)}
+    if not found:
+        raise ValueError(f"read: no mechanism in this {type(net).__name__}. Plug one in, or derive your own from "
+                         "attention.Gate (or attention.Mechanism, and call self.note(name, tensor)).")
+    seen: dict[str, dict[str, Tensor]] = {name: {} for name in found}
+    try:
+        for name, module in found.items():
+            module.reader = seen[name]
+        yield seen
+    finally:
+        for name, module in found.items():
+            module.reader = None
+            if not seen[name]:      # a part whose whole has noted everything already
+                del seen[name]

@@ -8,14 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Gate
-
-
-def positive(value: int, argument: str, name: str) -> int:
-    """An integer of at least 1, or a ValueError that says which argument was wrong."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name}: {argument} must be an integer of at least 1, got {value!r}")
-    return value
+from .base import Gate, odd, positive
 
 
 class SE(Gate):
@@ -41,6 +34,7 @@ class SE(Gate):
     """
 
     paper = "1709.01507"
+    compared = "torchvision, timm"
 
     def __init__(self, channels: int, reduction: int = 16, start: str = "paper"):
         super().__init__(channels, start)
@@ -85,12 +79,11 @@ class ECA(Gate):
     """
 
     paper = "1910.03151"
+    compared = "timm"
 
     def __init__(self, channels: int, kernel_size: int | None = None, start: str = "paper"):
         super().__init__(channels, start)
-        k = eca_kernel(channels) if kernel_size is None else positive(kernel_size, "kernel_size", "ECA")
-        if k % 2 == 0:
-            raise ValueError(f"ECA: kernel_size must be odd, so that a channel is the centre of its neighbours, got {k}")
+        k = eca_kernel(channels) if kernel_size is None else odd(kernel_size, "kernel_size", "ECA")
         self.conv = nn.Conv1d(1, 1, k, padding=k // 2, bias=False)
         self.start_from(self.conv)
 
@@ -139,3 +132,47 @@ class GatedChannel(Gate):
         e = self.alpha * (wide.square().sum((2, 3), keepdim=True) + self.eps).sqrt()     # (N, C, 1, 1)
         n = e / (e.square().mean(1, keepdim=True) + self.eps).sqrt()                     # (N, C, 1, 1)
         return (1 + torch.tanh(self.gamma * n + self.beta)).to(x.dtype)                  # (N, C, 1, 1)
+
+
+class SRM(Gate):
+    """Style-based recalibration: weigh each channel by its mean and its spread, each channel by itself.
+
+    Lee, Kim & Nam, ICCV 2019, arXiv 1903.10829, eq. 1-4.   Named in lesson 02.
+
+        t = [mean, standard deviation] over positions     (N, C, 2)
+        s = sigmoid(BN(w1 * mean + w2 * deviation))       (N, C)        two weights a channel, no bias
+        y = s * x                                         (N, C, H, W)
+
+    Args:
+        channels: C, at least 1.
+        eps: added to the variance below the root, 1e-5 in the authors' code.
+        start: "paper" or "identity". The authors start w at zero, so their gate is 0.5 everywhere at first.
+
+    Raises:
+        ValueError: eps not positive; in `forward`, an input that is not a float (N, channels, H, W), or a batch of one in
+            training (the batch norm then has one value per channel).
+
+    Parameters: 4 C.   Authors' socket: `post`.
+    The deviation divides by H W - 1 as in the authors' code (the paper divides by H W); a 1x1 map has deviation sqrt(eps).
+    Not in timm or torchvision; compared with nested loops written from the formula.
+    """
+
+    paper = "1903.10829"
+
+    def __init__(self, channels: int, eps: float = 1e-5, start: str = "paper"):
+        super().__init__(channels, start)
+        if not eps > 0:
+            raise ValueError(f"SRM: eps must be positive, got {eps!r}")
+        self.eps = eps
+        self.weight = nn.Parameter(torch.zeros(channels, 2))
+        self.norm = nn.BatchNorm1d(channels)
+
+    def norm_values(self, x: Tensor) -> int:
+        return x.shape[0]
+
+    def gate(self, x: Tensor) -> Tensor:
+        flat = x.flatten(2)                                                     # (N, C, HW)
+        variance = flat.var(2, correction=min(1, flat.shape[2] - 1))            # (N, C); one position has no spread
+        style = torch.stack([flat.mean(2), (variance + self.eps).sqrt()], 2)    # (N, C, 2)
+        logits = self.norm((style * self.weight).sum(2))                        # (N, C)
+        return self.squash(logits)[..., None, None]                             # (N, C, 1, 1)
