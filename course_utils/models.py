@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from . import attention as mechanisms
 
 Mechanism = str | Callable[[int], nn.Module] | None
-PLACES = ("input", "pre", "post", "both")
+PLACES = ("input", "pre", "post", "both", "instead", "head")
 
 
 def make_attention(mechanism: Mechanism, channels: int, start: str = "paper") -> nn.Module:
@@ -34,6 +34,24 @@ def make_attention(mechanism: Mechanism, channels: int, start: str = "paper") ->
     return module
 
 
+def make_convolution(mechanism: Mechanism, c_in: int, c_out: int, stride: int, start: str = "paper") -> nn.Module:
+    """A mechanism in place of a 3x3 convolution: made with `out_channels` and `stride` where these differ from the default.
+
+    Raises:
+        TypeError: the mechanism does not take them, so it cannot stand where the map changes its channels or its size.
+    """
+    if c_in == c_out and stride == 1:
+        return make_attention(mechanism, c_in, start)
+    shape = {"out_channels": c_out, "stride": stride}
+    try:
+        if isinstance(mechanism, str):
+            return mechanisms.build(mechanism, c_in, start=start, **shape)
+        return make_attention(lambda channels: mechanism(channels, **shape), c_in)
+    except TypeError as error:
+        raise TypeError(f"at='instead' replaces a convolution {c_in} -> {c_out} of stride {stride}: the mechanism must take "
+                        f"out_channels and stride, as the kernel mechanisms do ({error})") from None
+
+
 def check_place(at: str) -> None:
     """Refuse a socket that these hosts do not have."""
     if at not in PLACES:
@@ -51,17 +69,27 @@ def check_sizes(classes: int, widths: Sequence[int], layers: int | None = None, 
 
 
 class ConvLayer(nn.Module):
-    """pre socket -> convolution -> batch norm -> post socket -> ReLU."""
+    """pre socket -> convolution (or what stands instead) -> batch norm -> post socket -> ReLU."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int, stride: int, attention: Mechanism, at: str, start: str):
         super().__init__()
         self.pre = make_attention(attention if at in ("pre", "both") else None, c_in, start)
-        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, bias=False)
+        if at == "instead" and attention is not None:
+            self.conv = make_convolution(attention, c_in, c_out, stride, start)
+        else:
+            self.conv = nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, bias=False)
         self.norm = nn.BatchNorm2d(c_out)
         self.post = make_attention(attention if at in ("post", "both") else None, c_out, start)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.post(self.norm(self.conv(self.pre(x)))))
+
+
+class AveragePool(nn.Module):
+    """The mean over all positions, (N, C, H, W) -> (N, C): what stands at the head when nothing is plugged in there."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
 
 
 class SmallHost(nn.Module):
@@ -79,12 +107,15 @@ class SmallHost(nn.Module):
     Args:
         classes: outputs, at least 1.
         attention: a mechanism by name, or a callable channels -> module; one at every layer. None: the plain host.
-        at: "input" (on the picture), "pre" (before every convolution), "post" (after its norm) or "both" of these two.
+        at: "input" (on the picture), "pre" (before every convolution), "post" (after its norm), "both" of these two,
+            "instead" (of the 3x3 convolutions of layers 2 and 3; the mechanism must take `out_channels` and `stride`) or
+            "head" (instead of average pooling).
         start: the start of mechanisms given by name.
         widths: output channels of the four layers.
+        layers: which of the layers 1 to 4 get the mechanism at pre, post, both or instead; None: all that can.
 
     Raises:
-        ValueError: unknown mechanism or socket. TypeError: `attention` does not make modules.
+        ValueError: unknown mechanism, socket or layer. TypeError: `attention` does not make modules, or none that fit.
 
     Shape: (N, 3, H, W) float -> (N, classes).
     """
@@ -92,15 +123,22 @@ class SmallHost(nn.Module):
     LAYOUT = ((3, 2), (3, 2), (3, 1), (1, 1))      # kernel, stride
 
     def __init__(self, classes: int = 10, attention: Mechanism = None, at: str = "post", start: str = "paper",
-                 widths: Sequence[int] = (16, 48, 64, 64)):
+                 widths: Sequence[int] = (16, 48, 64, 64), layers: Sequence[int] | None = None):
         super().__init__()
         check_place(at)
         check_sizes(classes, widths, len(self.LAYOUT))
+        if layers is not None and (not layers or not set(layers) <= {1, 2, 3, 4}):
+            raise ValueError(f"layers must name some of 1, 2, 3, 4, got {tuple(layers)}")
         ins = (3, *widths[:-1])
-        # The input socket is the `pre` of the first convolution, and nothing elsewhere.
-        places = ["pre", "", "", ""] if at == "input" else [at] * len(widths)
+        # The input socket is the `pre` of the first convolution; what stands instead is a 3x3 and not the first.
+        possible = {"input": (1,), "head": (), "instead": (2, 3)}.get(at, (1, 2, 3, 4))
+        chosen = set(possible if layers is None else layers)
+        if not chosen <= set(possible):
+            raise ValueError(f"at={at!r} is possible at layers {possible}, got layers={tuple(layers)}")
+        places = [("pre" if at == "input" else at) if number in chosen else "" for number in (1, 2, 3, 4)]
         self.layers = nn.Sequential(*(ConvLayer(i, o, k, s, attention, place, start)
                                       for i, o, (k, s), place in zip(ins, widths, self.LAYOUT, places, strict=True)))
+        self.pool = make_attention(attention, widths[-1], start) if at == "head" and attention else AveragePool()
         self.norm = nn.BatchNorm1d(widths[-1])
         self.classify = nn.Linear(widths[-1], classes)
 
@@ -109,7 +147,7 @@ class SmallHost(nn.Module):
         return self.layers(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = self.features(x).mean((2, 3))              # (N, 64)
+        pooled = self.pool(self.features(x))                # (N, 64)
         return self.classify(self.norm(pooled))             # (N, classes)
 
 
@@ -121,7 +159,9 @@ class ResidualBlock(nn.Module):
         self.pre = make_attention(attention if at in ("pre", "both") else None, c_in, start)
         self.conv1 = nn.Conv2d(c_in, c_out, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(c_out)
-        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1, bias=False)
+        instead = attention if at == "instead" else None
+        self.conv2 = make_convolution(instead, c_out, c_out, 1, start) if instead else nn.Conv2d(c_out, c_out, 3, padding=1,
+                                                                                                 bias=False)
         self.norm2 = nn.BatchNorm2d(c_out)
         self.post = make_attention(attention if at in ("post", "both") else None, c_out, start)
         same = stride == 1 and c_in == c_out
@@ -138,7 +178,8 @@ class SmallResNet(nn.Module):
     """A residual network for 28x28 to 64x64 pictures: a stem and three stages of `blocks` residual blocks.
 
     He et al., CVPR 2016, arXiv 1512.03385, the CIFAR form of section 4.2 with projection skips.
-    Arguments and errors as in SmallHost; `channels` is the number of input channels.
+    Arguments and errors as in SmallHost; `instead` is the second 3x3 of each block; `channels` is the number of input
+    channels.
 
     Shape: (N, channels, H, W) float -> (N, classes).
     """
@@ -158,10 +199,11 @@ class SmallResNet(nn.Module):
                 stage.append(ResidualBlock(c_in, c_out, stride, attention, at, start))
                 c_in = c_out
             self.stages.append(stage)
+        self.pool = make_attention(attention, c_in, start) if at == "head" and attention else AveragePool()
         self.classify = nn.Linear(c_in, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classify(self.stages(self.stem(self.input(x))).mean((2, 3)))
+        return self.classify(self.pool(self.stages(self.stem(self.input(x)))))
 
 
 HOSTS: dict[str, type[nn.Module]] = {"small_host": SmallHost, "small_resnet": SmallResNet}

@@ -62,8 +62,122 @@ def confirmation(seeds: Iterable[int]) -> list[Trial]:
     return [Trial("what", seed=s + 100, **CHANNEL_ARMS[arm]) for s in seeds for arm in ("ECA", "GCT", "GCT, pre")]
 
 
+# Each arm is what the trials of one name in a figure have in common, as for CHANNEL_ARMS.
+SPATIAL_ARMS: dict[str, dict] = {
+    "plain": {"mechanism": None},
+    "ECA (channel)": {"mechanism": "eca"},
+    "sSE": {"mechanism": "sse"},
+    "spatial gate, 7x7": {"mechanism": "spatial_gate"},
+    "spatial gate, 15x15": {"mechanism": "spatial_gate", "options": (("kernel_size", 15),)},
+}
+
+
+def spatial_arms(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 03: spatial gates after every convolution on `nearest`, and a channel gate beside them."""
+    return [Trial("nearest", steps=600, seed=s, **arm) for s in seeds for arm in SPATIAL_ARMS.values()]
+
+
+def spatial_confirmed(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 03: the gates of 7x7 and 15x15, once more on other seeds (each plus 100)."""
+    return [Trial("nearest", steps=600, seed=s + 100, **SPATIAL_ARMS[arm]) for s in seeds
+            for arm in ("spatial gate, 7x7", "spatial gate, 15x15")]
+
+
+
+# On `what` and on `nearest`; the plain host, ECA and, on nearest, the spatial gate are in 02_channel and 03_spatial.
+COMBINED_ARMS: dict[str, dict] = {
+    "plain": {"mechanism": None},
+    "ECA (channel)": {"mechanism": "eca"},
+    "spatial gate": {"mechanism": "spatial_gate", "options": (("kernel_size", 15),)},
+    "CBAM": {"mechanism": "cbam", "options": (("kernel_size", 15), ("reduction", 4))},
+    "coordinate": {"mechanism": "coordinate"},
+    "scSE": {"mechanism": "scse"},
+}
+
+
+def combined_arms(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 04: channel, spatial and combined gates after every convolution, on a task for each."""
+    steps = {"what": 800, "nearest": 600}
+    return [Trial(task, steps=n, seed=s, **arm) for s in seeds for task, n in steps.items() for arm in COMBINED_ARMS.values()]
+
+
+CBAM_VARIANTS: dict[str, dict] = {
+    name: {"mechanism": "cbam", "options": (("kernel_size", 15), *option, ("reduction", 4))} for name, option in {
+        "channel first": (), "spatial first": (("order", "spatial first"),),
+        "mean only": (("pool", "mean"),), "max only": (("pool", "max"),)}.items()}
+
+
+def cbam_variants(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 04: CBAM on `nearest`, its two halves in both orders, its channel half with one pool or two."""
+    return [Trial("nearest", steps=600, seed=s, **arm) for s in seeds for arm in CBAM_VARIANTS.values()]
+
+
+# Layer 3 is the third of four convolutions, layer 4 the last: after it come a norm, this socket, a ReLU and the average.
+MIXING_ARMS: dict[str, dict] = {
+    "plain": {"mechanism": None},
+    "non-local, layer 3": {"mechanism": "non_local", "layers": (3,)},
+    "non-local, layer 4": {"mechanism": "non_local", "layers": (4,)},
+    "GC, layer 3": {"mechanism": "gc", "layers": (3,)},
+    "GC, layer 4": {"mechanism": "gc", "layers": (4,)},
+    "linear, layer 3": {"mechanism": "efficient", "layers": (3,)},
+    "SE (channel), layer 3": {"mechanism": "se", "options": (("reduction", 4),), "layers": (3,)},
+}
+
+
+def mixing_arms(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 05: one mixing block on `relate`, after the third convolution or after the last; SE as a control."""
+    return [Trial("relate", steps=400, seed=s, **arm) for s in seeds for arm in MIXING_ARMS.values()]
+
+
+def mixing_position(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 05: a non-local block, which knows no positions, on `nearest`."""
+    return [Trial("nearest", steps=600, seed=s, mechanism="non_local", layers=(3,)) for s in seeds]
+
+
+KERNEL_ARMS: dict[str, dict] = {
+    "plain": {"mechanism": None},
+    "split attention": {"mechanism": "split", "socket": "instead"},
+    "dynamic convolution": {"mechanism": "dynamic_conv", "socket": "instead"},
+    "CondConv": {"mechanism": "condconv", "socket": "instead"},
+}
+
+
+def kernel_arms(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 06: attention over kernels in place of the second and third convolution, on `what`."""
+    return [Trial("what", seed=s, **arm) for s in seeds for arm in KERNEL_ARMS.values()]
+
+
+def kernel_place(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 06: split attention, one choice for the whole picture, on `nearest`."""
+    return [Trial("nearest", steps=600, seed=s, **KERNEL_ARMS["split attention"]) for s in seeds]
+
+
+LARGE_ARMS = {"whole picture": "whole", "copy, half the size": "copy_2", "copy, a quarter": "copy_4",
+              "whole, a quarter of the widths": "narrow_4", "patch selection": "zoom"}
+
+
+def large_hosts(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 07: what a multiply-add buys on a large picture: the whole, a copy, a narrow network, a chosen patch."""
+    return [Trial("search", steps=600, host=host, seed=s) for s in seeds for host in LARGE_ARMS.values()]
+
+
+def two_places(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 07: patch selection on `relate`, where two places must be compared."""
+    return [Trial("relate", host="zoom", steps=400, seed=s) for s in seeds]
+
+
+def pools(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 07: three ways to pool on `where`: the mean, the largest value, attention."""
+    return [trial for s in seeds for trial in (
+        Trial("where", seed=s), Trial("where", host="max_pooled", seed=s),
+        Trial("where", mechanism="attention_pool", socket="head", seed=s))]
+
+
 STUDIES = {"00_what": what_input, "01_ceilings": ceilings, "02_channel": channel_arms, "02_longer": twice_as_long,
-           "02_confirmed": confirmation}
+           "02_confirmed": confirmation, "03_spatial": spatial_arms, "03_confirmed": spatial_confirmed,
+           "04_combined": combined_arms, "04_variants": cbam_variants, "05_mixing": mixing_arms,
+           "05_position": mixing_position, "06_kernel": kernel_arms, "06_place": kernel_place, "07_large": large_hosts,
+           "07_two_places": two_places, "07_pools": pools}
 
 
 def find(name: str) -> Path:

@@ -21,12 +21,14 @@ from typing import Any
 
 import torch
 
-from . import tasks
-from .models import HOSTS, count_parameters
+from . import models, tasks
+from .large import LARGE
+from .models import count_parameters
 from .runtime import best_device, rehearsing
 from .stats import t_interval
 from .train import evaluate, fit
 
+HOSTS = {**models.HOSTS, **LARGE}
 SEEDING = threading.Lock()      # torch has one generator for the process: seeding and drawing must not be interleaved
 TEST_SEED = 2_000_003      # one test set for all trials of a task: differences between trials are not differences of luck
 
@@ -53,6 +55,7 @@ class Trial:
         start: the mechanism's start.
         options: further arguments of the mechanism as sorted (name, value) pairs.
         seed: initial weights and training pictures. Trials of the same seed see the same pictures: they are pairs.
+        layers: which layers of the host get it; (): all that can.
         steps, batch_size, lr: the budget.
         test_size: pictures to test on, made of scans that no training picture holds.
     """
@@ -63,6 +66,7 @@ class Trial:
     socket: str = "post"
     start: str = "paper"
     options: tuple[tuple[str, Any], ...] = ()
+    layers: tuple[int, ...] = ()
     seed: int = 0
     steps: int = 800
     batch_size: int = 32
@@ -73,19 +77,25 @@ class Trial:
         if self.host not in HOSTS:
             raise ValueError(f"unknown host {self.host!r}. Known: {', '.join(HOSTS)}")
         # One stable form: equal trials must have equal keys, whoever wrote them.
-        for name, kind in (("options", stable_options), ("lr", float), ("seed", int), ("steps", int), ("batch_size", int),
-                           ("test_size", int)):
+        for name, kind in (("options", stable_options), ("layers", frozen), ("lr", float), ("seed", int), ("steps", int),
+                           ("batch_size", int), ("test_size", int)):
             object.__setattr__(self, name, kind(getattr(self, name)))
         if self.mechanism is not None and self.socket == "none":
             raise ValueError(f"mechanism {self.mechanism!r} needs a socket, got 'none'; name one, for example 'post'")
         if self.mechanism is None:
-            for name, value in (("socket", "none"), ("start", "paper"), ("options", ())):
+            for name, value in (("socket", "none"), ("start", "paper"), ("options", ()), ("layers", ())):
                 object.__setattr__(self, name, value)
 
     @property
     def key(self) -> str:
-        """The same text on every machine, in every session: the settings in the order of their names."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """The same text on every machine, in every session: the settings in the order of their names.
+
+        `layers` came later than the first recorded results: it is left out where it says nothing, so old keys stay.
+        """
+        settings = asdict(self)
+        if not self.layers:
+            del settings["layers"]
+        return json.dumps(settings, sort_keys=True)
 
     @property
     def arm(self) -> Trial:
@@ -113,12 +123,13 @@ def network(trial: Trial) -> torch.nn.Module:
     if trial.mechanism is not None:
         from . import attention as mechanisms
         mechanisms.find(trial.mechanism)
-        def attention(channels: int) -> torch.nn.Module:
-            return mechanisms.build(trial.mechanism, channels, start=trial.start, **dict(trial.options))
+        def attention(channels: int, **shape: int) -> torch.nn.Module:      # a place may ask for out_channels and stride
+            return mechanisms.build(trial.mechanism, channels, start=trial.start, **dict(trial.options), **shape)
     socket = "post" if trial.mechanism is None else trial.socket
+    where = {"layers": trial.layers} if trial.layers else {}
     with SEEDING:
         torch.manual_seed(trial.seed)
-        return HOSTS[trial.host](tasks.find(trial.task).classes, attention, socket, trial.start)
+        return HOSTS[trial.host](tasks.find(trial.task).classes, attention, socket, trial.start, **where)
 
 
 def run_trial(trial: Trial) -> Result:

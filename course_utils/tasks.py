@@ -117,6 +117,48 @@ def where(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch
     return Batch(field.expand(-1, 3, -1, -1).clone(), label, box(n, size, top, left, side, device))
 
 
+def nearest(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
+    """Four different digits and a white dot in one corner of the picture. Which digit is nearest to the dot?
+
+    64x64 pixels, digits of 12 in two rows of two, dot of 5 in a corner. The gap of 14 pixels between dot and digits is wider
+    than any window of `models.SmallHost` can bridge, and the dot looks the same in every corner: no channel says which.
+    """
+    size, side, dot, corner, step = 64, 12, 5, 19, 14
+    classes = torch.rand(n, 10, generator=g).argsort(1)[:, :4]                        # all different
+    cells = torch.arange(4).expand(n, 4)
+    asked = integers(4, (n,), g)
+    top, left = corner + step * (cells // 2), corner + step * (cells % 2)
+    x = torch.zeros(n, 4, size, size, device=device)
+    place(x, scans(classes, split, side, g, device), top, left)
+    mark = box(n, size, (size - dot) * (asked // 2), (size - dot) * (asked % 2), dot, device)
+    x = torch.where(mark, 1.0, x.amax(1)).unsqueeze(1).expand(-1, 3, -1, -1).clone()
+    row = torch.arange(n)
+    return Batch(x, classes[row, asked], box(n, size, top[row, asked], left[row, asked], side, device))
+
+
+def search(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
+    """A large picture with 24 digits, one of them red. Which digit is it?
+
+    128x128 pixels, digits of 12 pixels in 24 of 64 cells of 16, anywhere in their cell. On a copy four times smaller the red
+    spot is easy to see, and no digit can be read.
+    """
+    size, side, cell, count = 128, 12, 16, 24
+    per_row = size // cell
+    classes = integers(10, (n, count), g)                                # the first one is asked
+    cells = torch.rand(n, per_row**2, generator=g).argsort(1)[:, :count]
+    shift = integers(cell - side + 1, (2, n, count), g)
+    top, left = cell * (cells // per_row) + shift[0], cell * (cells % per_row) + shift[1]
+    ink = scans(classes, split, side, g, device)
+    steps = torch.arange(side, device=device)
+    i = torch.arange(n, device=device)[:, None, None, None]
+    rows, columns = top.to(device)[..., None, None] + steps[:, None], left.to(device)[..., None, None] + steps
+    red, white = torch.zeros(2, n, size, size, device=device).unbind()
+    white[i, rows[:, 1:], columns[:, 1:]] = ink[:, 1:]                    # cells do not overlap: nothing is written twice
+    red[i, rows[:, :1], columns[:, :1]] = ink[:, :1]
+    x = torch.stack([white + red, white, white], 1)
+    return Batch(x, classes[:, 0], box(n, size, top[:, 0], left[:, 0], side, device))
+
+
 def relate(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
     """Two digits far apart, each a 0 or a 1. Do they say the same? 1 for the same, 0 for different.
 
@@ -166,6 +208,8 @@ def twins(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch
 TASKS: dict[str, Task] = {
     "what": Task(what, "Which digit has the colour of the frame?", 10, 0.1, 56),
     "where": Task(where, "Which digit is hidden among the strokes?", 10, 0.1, 64),
+    "nearest": Task(nearest, "Which digit is nearest to the dot?", 10, 0.1, 64),
+    "search": Task(search, "Which digit is red?", 10, 0.1, 128),
     "relate": Task(relate, "Do the two digits say the same?", 2, 0.5, 48),
     "twins": Task(twins, "One ring has a gap. On which side?", 4, 0.25, 48),
 }

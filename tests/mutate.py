@@ -1,114 +1,116 @@
 """Does a test notice when a mechanism is wrong? Plants one-line mistakes in the attention files and runs their tests.
 
-usage: python tests/mutate.py [PATTERN]       all mutants, or those whose name contains PATTERN
+usage: python tests/mutate.py [PATTERN] [--shard I/N] [--planted-only]
 
-Prints, for each mutant, the first test that failed, and at the end the share of mutants caught. Exit status 1 if one was
-not caught. A mutant whose text is not found in the file is an error: the list below has to follow the code.
+    PATTERN            only the mutants whose name contains it
+    --shard I/N        only the I-th of N parts of the list, for N machines or cores
+    --planted-only     do not first run the tests without a mistake
+
+Prints, for each mutant, the first test that failed and the seconds it took; at the end the share of mutants caught. Exit
+status 1 if one was not caught. A mutant whose text is not found in the file is an error: the list has to follow the code.
+A mutant in the dictionary EQUIVALENT computes the same as the code; it is printed, with the reason, and not counted.
+
+The list is in mutants.py. For each file only those tests run that can notice: its mechanisms' parity with other code, then
+their properties. They must pass without a mistake, or every mutant would seem to be caught.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
+from mutants import BASE, EQUIVALENT, MUTANTS, REGISTRY
+
 ROOT = Path(__file__).resolve().parents[1]
-CHANNEL, BASE = "course_utils/attention/channel.py", "course_utils/attention/base.py"
-
-# name, file, the line as it stands, the line with the mistake
-MUTANTS = [
-    ("gate: no sigmoid", BASE, "gate = torch.sigmoid(logits)", "gate = logits"),
-    ("gate: softmax for sigmoid", BASE, "gate = torch.sigmoid(logits)", "gate = logits.softmax(1)"),
-    ("gate: softmax over the batch", BASE, "gate = torch.sigmoid(logits)", "gate = logits.softmax(0)"),
-    ("gate: tanh for sigmoid", BASE, "gate = torch.sigmoid(logits)", "gate = logits.tanh()"),
-    ("gate: input added back", BASE, "return x * self.gate(x)", "return x + x * self.gate(x)"),
-    ("gate: added, not multiplied", BASE, "return x * self.gate(x)", "return x + self.gate(x)"),
-    ("gate: cut from the gradient", BASE, "return x * self.gate(x)", "return x * self.gate(x).detach()"),
-    ("gate: identity start not doubled", BASE, "return 2 * gate if", "return gate if"),
-    ("gate: paper start doubled", BASE, 'return 2 * gate if self.start == "identity" else gate', "return 2 * gate"),
-    ("gate: last layer not zeroed", BASE, "nn.init.zeros_(parameter)", "pass"),
-    ("gate: zeroed at the paper start", BASE, 'if self.start == "identity":\n            for', "if True:\n            for"),
-    ("SE: max for mean", CHANNEL, "z = x.mean((2, 3), keepdim=True) ", "z = x.amax((2, 3), keepdim=True) "),
-    ("SE: sum for mean", CHANNEL, "z = x.mean((2, 3), keepdim=True) ", "z = x.sum((2, 3), keepdim=True) "),
-    ("SE: mean over the batch too", CHANNEL, "z = x.mean((2, 3), keepdim=True) ",
-     "z = x.mean((0, 2, 3), keepdim=True).expand(len(x), -1, -1, -1) "),
-    ("SE: mean over rows only", CHANNEL, "z = x.mean((2, 3), keepdim=True) ", "z = x.mean(2, keepdim=True)[..., :1] "),
-    ("SE: no ReLU", CHANNEL, "self.excite(F.relu(self.squeeze(z)))", "self.excite(self.squeeze(z))"),
-    ("SE: hidden width may be zero", CHANNEL, "hidden = max(1, channels // positive", "hidden = max(0, channels // positive"),
-    ("SE: hidden width rounded up", CHANNEL, 'max(1, channels // positive(reduction, "reduction", "SE"))',
-     'max(1, -(-channels // positive(reduction, "reduction", "SE")))'),
-    ("SE: hidden width at least 8", CHANNEL, "hidden = max(1, channels // positive", "hidden = max(8, channels // positive"),
-    ("SE: reduction 8", CHANNEL, "reduction: int = 16", "reduction: int = 8"),
-    ("SE: no bias in the first layer", CHANNEL, "nn.Conv2d(channels, hidden, 1)", "nn.Conv2d(channels, hidden, 1, bias=False)"),
-    ("SE: no bias in the second layer", CHANNEL, "nn.Conv2d(hidden, channels, 1)", "nn.Conv2d(hidden, channels, 1, bias=False)"),
-    ("SE: first layer zeroed", CHANNEL, "self.start_from(self.excite)", "self.start_from(self.squeeze)"),
-    ("SE: both layers zeroed", CHANNEL, "self.start_from(self.excite)", "self.start_from(self)"),
-    ("ECA: kernel even", CHANNEL, "return width if width % 2 else width + 1", "return width"),
-    ("ECA: kernel made odd downwards", CHANNEL, "return width if width % 2 else width + 1",
-     "return width if width % 2 else width - 1"),
-    ("ECA: natural logarithm", CHANNEL, "math.log2(channels)", "math.log(channels)"),
-    ("ECA: b forgotten", CHANNEL, "(math.log2(channels) + b) / gamma", "math.log2(channels) / gamma"),
-    ("ECA: gamma 1", CHANNEL, "gamma: float = 2, b", "gamma: float = 1, b"),
-    ("ECA: rounded, not cut", CHANNEL, "width = int(abs(", "width = round(abs("),
-    ("ECA: max for mean", CHANNEL, "z = x.mean((2, 3))  ", "z = x.amax((2, 3))  "),
-    ("ECA: with bias", CHANNEL, "padding=k // 2, bias=False)", "padding=k // 2)"),
-    ("ECA: padding circular", CHANNEL, "padding=k // 2, bias=False)", 'padding=k // 2, bias=False, padding_mode="circular")'),
-    ("ECA: convolves over the batch", CHANNEL,
-     "self.conv(z.unsqueeze(1)).squeeze(1)", "self.conv(z.T.unsqueeze(1)).squeeze(1).T"),
-    ("ECA: start not applied", CHANNEL, "self.start_from(self.conv)", "pass"),
-    ("GCT: mean for norm", CHANNEL, "(wide.square().sum((2, 3), keepdim=True) + self.eps).sqrt()",
-     "wide.mean((2, 3), keepdim=True)"),
-    ("GCT: mean of squares for sum", CHANNEL, "wide.square().sum((2, 3)", "wide.square().mean((2, 3)"),
-    ("GCT: root missing", CHANNEL, "(wide.square().sum((2, 3), keepdim=True) + self.eps).sqrt()",
-     "(wide.square().sum((2, 3), keepdim=True) + self.eps)"),
-    ("GCT: eps missing below the first root", CHANNEL,
-     "keepdim=True) + self.eps).sqrt()     # (N", "keepdim=True)).sqrt()     # (N"),
-    ("GCT: sum for mean over channels", CHANNEL, "e.square().mean(1, keepdim=True)", "e.square().sum(1, keepdim=True)"),
-    ("GCT: normalised over the batch", CHANNEL, "e.square().mean(1, keepdim=True)", "e.square().mean(0, keepdim=True)"),
-    ("GCT: second root missing", CHANNEL, "(e.square().mean(1, keepdim=True) + self.eps).sqrt()",
-     "(e.square().mean(1, keepdim=True) + self.eps)"),
-    ("GCT: alpha after the comparison", CHANNEL, "n = e / (e.square()", "n = self.alpha * e / (e.square()"),
-    ("GCT: one plus forgotten", CHANNEL, "return (1 + torch.tanh(", "return (torch.tanh("),
-    ("GCT: sigmoid for tanh", CHANNEL, "(1 + torch.tanh(self.gamma", "(1 + torch.sigmoid(self.gamma"),
-    ("GCT: beta subtracted", CHANNEL, "self.gamma * n + self.beta", "self.gamma * n - self.beta"),
-    ("GCT: alpha zero at the start", CHANNEL, "self.alpha = nn.Parameter(torch.ones(", "self.alpha = nn.Parameter(torch.zeros("),
-    ("GCT: gamma one at the start", CHANNEL, "self.gamma = nn.Parameter(torch.zeros(", "self.gamma = nn.Parameter(torch.ones("),
-    ("GCT: half precision squares", CHANNEL, "wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x", "wide = x"),
-]
+PARITY = ["tests/test_parity_gates.py", "tests/test_parity_mixing.py"]
+PROPERTIES = ["tests/test_attention_gates.py", "tests/test_attention_contract.py", "tests/test_reading.py",
+              "tests/test_attention_space.py", "tests/test_attention_input.py", "tests/test_attention.py"]
 
 
-def first_failure(folder: Path) -> str | None:
-    """Run the mechanisms' tests in a copy of the project; the name of the first that fails, or None."""
-    run = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "--no-header", "-p", "no:cacheprovider",
-                          "tests/test_attention.py"], cwd=folder, capture_output=True, text=True)
+def names_in(file: str) -> list[str]:
+    """The registered mechanisms that a file can change: those whose class, or one it derives from, is defined there."""
+    sys.path.insert(0, str(ROOT))
+    from course_utils import attention
+    module = file.removesuffix(".py").replace("/", ".")
+    return [name for name, cls in attention.REGISTRY.items() if any(part.__module__ == module for part in cls.__mro__)]
+
+
+def choice(file: str) -> list[str]:
+    """Arguments for pytest: the test files, parity first, and which of their tests."""
+    if file in (BASE, REGISTRY):
+        return [*PARITY, *PROPERTIES]
+    names = names_in(file)
+    parity = [test for test in PARITY if any(f'"{name}": (' in (ROOT / test).read_text(encoding="utf-8") for name in names)]
+    # A test of one mechanism has its name first in the brackets; parity and reading run whole.
+    words = [*(Path(test).stem for test in parity), "test_reading", *(f"[{name}{end}" for name in names for end in "]-")]
+    return [*parity, *PROPERTIES, "-k", " or ".join(words)]
+
+
+def first_failure(folder: Path, file: str) -> str | None:
+    """Run the tests of an attention file in a copy of the project; the name of the first that fails, or None."""
+    # Without the plugins for notebooks and workers: most of a mutant's time is the start of pytest.
+    bare = ["-o", "addopts=", *(word for plugin in ("cacheprovider", "nbval", "xdist") for word in ("-p", f"no:{plugin}"))]
+    run = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *bare, *choice(file)],
+                         cwd=folder, capture_output=True, text=True)
     if run.returncode == 0:
         return None
-    found = re.search(r"^(?:FAILED|ERROR) \S+?::(\S+)|^ERROR (\S+)", run.stdout, re.M)
+    found = re.search(r"^(?:FAILED|ERROR) \S+?::([^\n]+?)(?: - |$)|^ERROR (\S+)", run.stdout, re.M)
     return (found.group(1) or found.group(2)) if found else f"pytest ended with {run.returncode}"
 
 
-def main(pattern: str = "") -> int:
-    chosen = [m for m in MUTANTS if pattern.lower() in m[0].lower()]
-    survivors = []
+def part(mutants: list[tuple[str, ...]], shard: str) -> list[tuple[str, ...]]:
+    """The I-th of N parts, "I/N", of a list; neighbours stay together, so that few files have to be tried without a mistake."""
+    match = re.fullmatch(r"(\d+)/(\d+)", shard)
+    i, n = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= i <= n:
+        raise SystemExit(f"--shard wants I/N with I from 1 to N, as 2/4; got {shard!r}")
+    return mutants[len(mutants) * (i - 1) // n:len(mutants) * i // n]
+
+
+def planted(source: str, name: str, file: str, line: str, mistake: str) -> str:
+    if source.count(line) != 1:
+        raise SystemExit(f"mutant {name!r}: its line stands {source.count(line)} times in {file}; wanted once")
+    return source.replace(line, mistake)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Plant one-line mistakes in the attention files and run their tests.")
+    parser.add_argument("pattern", nargs="?", default="")
+    parser.add_argument("--shard", default="1/1", metavar="I/N")
+    parser.add_argument("--planted-only", action="store_true")
+    wanted = parser.parse_args(arguments)
+    chosen = part([m for m in MUTANTS if wanted.pattern.lower() in m[0].lower()], wanted.shard)
+    counted, survivors, tried = 0, [], set()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "project"
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", ".venv", "notebooks", "build", "__pycache__"))
         for name, file, line, mistake in chosen:
             source = (ROOT / file).read_text(encoding="utf-8")
-            if source.count(line) != 1:
-                raise SystemExit(f"mutant {name!r}: its line stands {source.count(line)} times in {file}; wanted once")
-            (folder / file).write_text(source.replace(line, mistake), encoding="utf-8")
-            caught = first_failure(folder)
+            wrong = planted(source, name, file, line, mistake)
+            if name in EQUIVALENT:
+                print(f"{name:50s} not counted: {EQUIVALENT[name]}", flush=True)
+                continue
+            if not wanted.planted_only and file not in tried:
+                tried.add(file)
+                if failed := first_failure(folder, file):
+                    raise SystemExit(f"{file}: {failed} fails without any mistake; nothing can be learned until it passes")
+            (folder / file).write_text(wrong, encoding="utf-8")
+            began = time.perf_counter()
+            caught = first_failure(folder, file)
             (folder / file).write_text(source, encoding="utf-8")
-            print(f"{name:40s} {caught or 'NOT CAUGHT'}", flush=True)
+            print(f"{name:50s} {time.perf_counter() - began:5.1f} s  {caught or 'NOT CAUGHT'}", flush=True)
+            counted += 1
             survivors += [] if caught else [name]
-    print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants caught"
+    print(f"{counted - len(survivors)} of {counted} mutants caught"
           + (f"; not caught: {', '.join(survivors)}" if survivors else ""))
-    return 1 if survivors or not chosen else 0
+    return 1 if survivors or not counted else 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(*sys.argv[1:2]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from course_utils import check
-from course_utils.attention import SE
+from course_utils.attention import CBAM, SE, SimAM
 
 CHECKS = {name: getattr(check, name) for name in check.__all__}
 
@@ -47,6 +48,79 @@ def window(layers):
     return size
 
 
+class LazyGate(nn.Module):
+    def __init__(self, kernel_size):
+        super().__init__()
+        self.look = nn.LazyConv2d(1, kernel_size, padding="same")
+
+    def forward(self, x):
+        return x * self.look(torch.cat([x.mean(1, True), x.max(1, True).values], 1)).sigmoid()
+
+
+class ZeroGate(nn.Module):
+    """With bare parameters, the bias first, and all of them zero: a start that hides mistakes."""
+
+    def __init__(self, kernel_size):
+        super().__init__()
+        self.shift, self.around = nn.Parameter(torch.zeros(1)), kernel_size // 2
+        self.kernel = nn.Parameter(torch.zeros(1, 2, kernel_size, kernel_size))
+
+    def forward(self, x):
+        summary = torch.stack([x.sum(1) / x.shape[1], x.sort(1).values[:, -1]], 1)
+        return torch.einsum("nchw,nohw->nchw", x, torch.sigmoid(F.conv2d(summary, self.kernel, self.shift, padding=self.around)))
+
+
+class OnChannels(LazyGate):
+    """A gate from all channels, without mean and maximum."""
+
+    def forward(self, x):
+        return x * self.look(x).sigmoid()
+
+
+def mean_over_starts():
+    gates = []
+    for seed in range(60):
+        torch.manual_seed(seed)
+        gates.append(CBAM(16).gate(torch.randn(4, 16, 9, 9)).mean().item())
+    return sum(gates) / len(gates)
+
+
+def cross_strips(x):
+    n, c, h, w = x.shape
+    return torch.cat([F.adaptive_avg_pool2d(x, (h, 1)).view(n, c, h), F.adaptive_avg_pool2d(x, (1, w)).view(n, c, w)], -1)
+
+
+def own_attend(q, k, v):
+    return ((q / q.shape[-1] ** 0.5) @ k.transpose(1, 2)).softmax(-1) @ v
+
+
+def one_map(a, b, v):
+    return torch.einsum("nml,nkl,nki->nmi", a, b.softmax(-1), v.softmax(-2))
+
+
+def loop_mix(x, kernels, weights):
+    return torch.cat([F.conv2d(x[i:i + 1], torch.tensordot(w, kernels, 1), padding=kernels.shape[-1] // 2)
+                      for i, w in enumerate(weights)])
+
+
+def grouped_mix(x, kernels, weights):
+    own = torch.einsum("nk,kocij->nocij", weights, kernels)
+    y = F.conv2d(x.reshape(1, -1, *x.shape[2:]), own.flatten(0, 1), padding=own.shape[-1] // 2, groups=len(x))
+    return y.view(len(x), -1, *x.shape[2:])
+
+
+def by_centre(row, column, size, picture):
+    scale = size / picture
+    return torch.tensor([[scale, 0, (column + size / 2) / picture * 2 - 1], [0, scale, (row + size / 2) / picture * 2 - 1]])
+
+
+def by_edges(row, column, size, picture):
+    """Solve -scale + offset = first edge, scale + offset = last edge."""
+    first = torch.tensor([column, row], dtype=torch.float64) * 2 / picture - 1
+    last = first + 2 * size / picture
+    return torch.cat([torch.diag((last - first) / 2), (last + first)[:, None] / 2], 1)
+
+
 RIGHT = {
     "guess_among": [0.2, 1 / 5],
     "channel_means": [lambda x: x.mean((2, 3)), lambda x: x.flatten(2).mean(-1), lambda x: x.sum((2, 3)) / x[0, 0].numel()],
@@ -59,6 +133,26 @@ RIGHT = {
     "se_parameters": [580, 2 * 64 * 4 + 4 + 64],
     "se": [SE, LinearSE],
     "identity_start": [TanhStart, SigmoidStart],
+    "spatial_parameters": [99, 2 * 7 * 7 + 1, sum(p.numel() for p in nn.Conv2d(2, 1, 7).parameters())],
+    "channel_summary": [lambda x: torch.stack([x.mean(1), x.amax(1)], 1),
+                        lambda x: torch.cat([x.mean(1, True), x.max(1, True).values], 1)],
+    "spatial_gate": [LazyGate, ZeroGate],
+    "cbam_start": [0.25, 0.5 * 0.5, mean_over_starts()],
+    "strips": [lambda x: torch.cat([x.mean(3), x.mean(2)], 2), cross_strips],
+    "simam": [lambda x, lambda_=1e-4: SimAM(x.shape[1], lambda_)(x),
+              lambda x, lambda_=1e-4: x * torch.sigmoid((x - x.mean((2, 3), True)) ** 2 / (4 * x.var((2, 3), keepdim=True)
+                                                                                          + 4 * lambda_) + 0.5)],
+    "map_memory": [39.3, 39, (56 * 56) ** 2 * 4 / 1e6],
+    "attend": [F.scaled_dot_product_attention, own_attend],
+    "double_attention": [one_map, lambda a, b, v: (a @ b.softmax(2).mT) @ v.softmax(1)],
+    "mixture_parameters": [148548, 4 * 9 * 64 * 64 + 64 * 16 + 16 * 4 + 4],
+    "branch_weights": [lambda s, branches: s.view(len(s), branches, -1).softmax(1),
+                       lambda s, branches: torch.stack(s.chunk(branches, 1)).softmax(0).transpose(0, 1)],
+    "mix_kernels": [loop_mix, grouped_mix],
+    "zoom_ratio": [28.4, 28, (128 / 24) ** 2],
+    "pool_by": [lambda x, s: (x * s.flatten(1).softmax(1).view_as(s)).sum((2, 3)),
+                lambda x, s: (x.flatten(2) @ s.flatten(2).softmax(2).mT)[..., 0]],
+    "look_at": [by_centre, by_edges],
 }
 
 
@@ -79,8 +173,12 @@ def test_wrong_answer_is_rejected_with_its_cause(name, mistake, capsys):
     assert CHECKS[name](mistake.answer) is False
     said = capsys.readouterr().out
     assert "WRONG" in said
-    if not any(other in said for other in ("should have shape", "should be a number")):
+    if name != "channel_means" or "should have shape" not in said:      # there the cause follows from the shape
         assert mistake.cause in said
+
+
+CLASSES = {"se", "identity_start", "spatial_gate"}
+FUNCTIONS = {name for name, answers in RIGHT.items() if callable(answers[0])} - CLASSES
 
 
 def unfinished(*args):
@@ -101,11 +199,11 @@ def test_a_placeholder_is_not_attempted_rather_than_wrong(name, capsys):
         assert CHECKS[name](placeholder) is False
         said = capsys.readouterr().out
         assert "not attempted yet" in said and "WRONG" not in said
-    if name in ("channel_means", "apply_gate", "window_of", "hit_share"):
+    if name in FUNCTIONS:
         for function in (unfinished, lambda *args: ..., lambda *args: None):
             assert CHECKS[name](function) is False
             assert "not attempted yet" in capsys.readouterr().out
-    if name in ("se", "identity_start"):
+    if name in CLASSES:
         assert CHECKS[name](Unfinished) is False
         assert "not attempted yet" in capsys.readouterr().out
 
@@ -115,12 +213,26 @@ def test_a_placeholder_is_not_attempted_rather_than_wrong(name, capsys):
     ("channel_means", lambda x: 3.0, "should be a tensor, got float"),
     ("apply_gate", lambda x, gate: x.mul_(gate[:, :, None, None]), "changed x itself"),
     ("guess_among", "a fifth", "should be a number, got str"),
+    ("guess_among", float("nan"), "than expected"),
     ("window_of", lambda layers: 7.0, "should return an integer, got float"),
-    ("se", SE(8), "pass MySE, not MySE"),
+    ("se", SE(8), "pass the class"),
     ("se", lambda c, r: None, "the class itself was expected"),
     ("se", type("Plain", (), {"__init__": lambda self, c, r: None}), "should be a torch.nn.Module"),
     ("comparison", [0.3, 0.4], "a dictionary arm -> accuracies"),
     ("hit_share", lambda m, k: m.sum(), "should have shape"),
+    ("spatial_gate", LazyGate(7), "pass its name without brackets"),
+    ("spatial_gate", type("Plain", (), {"__init__": lambda self, k: None}), "should be a torch.nn.Module"),
+    ("spatial_gate", type("Deaf", (ZeroGate,), {"forward": torch.no_grad()(ZeroGate.forward)}), "cut off from the gradient"),
+    ("spatial_gate", OnChannels, "expected one convolution"),
+    ("strips", lambda x: x.mean(3).tolist(), "should be a tensor, got list"),
+    ("simam", lambda x, lambda_=1e-4: x.mul_(0.5), "changed what it was given"),
+    ("simam", lambda x: SimAM(x.shape[1])(x), "stopped with TypeError"),
+    ("attend", lambda q, k, v: q.mean(2), "should have shape (2, 5, 3), got (2, 5)"),
+    ("look_at", lambda *at: torch.eye(3)[:2], "reads rows 1.17 to 17.83"),
+    ("map_memory", "39 MB", "should be a number, got str"),
+    ("map_memory", float("nan"), "got nan"),
+    ("zoom_ratio", float("inf"), "got inf"),
+    ("zoom_ratio", 27.9, "less than expected"),
 ])
 def test_an_answer_of_another_kind_gets_words_and_no_traceback(name, answer, message, capsys):
     assert CHECKS[name](answer) is False

@@ -111,7 +111,7 @@ def imported_by(path):
 
 @pytest.mark.parametrize("folder", ["course_utils", "tests", "tools"])
 def test_every_import_is_declared(folder):
-    ours = {p.stem for p in (ROOT / "tools").glob("*.py")} | {p.stem for p in (ROOT / "tests").glob("*.py")}
+    ours = {p.stem for p in (ROOT / "tools").glob("*.py")} | {p.stem for p in (ROOT / "tests").rglob("*.py")}
     known = sys.stdlib_module_names | ours | {"course_utils", "tomllib"}  # tomllib: with Python 3.11
     for path in sorted((ROOT / folder).rglob("*.py")):
         for module in set(imported_by(path)) - known:

@@ -10,10 +10,13 @@ from torch import nn
 from course_utils import attention
 from course_utils.attention import SE
 from course_utils.digits import digits
-from course_utils.models import HOSTS, PLACES, ResidualBlock, SmallHost, SmallResNet, Window, receptive_field
+from course_utils.models import HOSTS, ResidualBlock, SmallHost, SmallResNet, Window, receptive_field
 
 each_host = pytest.mark.parametrize("host", HOSTS)
-each_place = pytest.mark.parametrize("at", PLACES)
+GATED = ("input", "pre", "post", "both")      # where a mechanism keeps the shape; test_models_sockets.py has the others
+each_place = pytest.mark.parametrize("at", GATED)
+# What can start as the identity in any of these places: stn only to rounding, a pool changes the shape.
+QUIET = sorted(n for n, c in attention.REGISTRY.items() if "identity" in c.starts and c.kind != "pool" and n != "stn")
 ends = pytest.mark.parametrize("at", ["pre", "post", "both"])      # of a branch
 WIDTHS = {"small_host": (6, 8, 10, 12), "small_resnet": (6, 8, 10)}
 INS = {"small_host": [3, 6, 8, 10], "small_resnet": [6, 6, 8]}
@@ -255,7 +258,7 @@ def test_height_and_width_may_differ_and_be_odd(host, at):
 
 @each_host
 @each_place
-@pytest.mark.parametrize("name", sorted(attention.REGISTRY))
+@pytest.mark.parametrize("name", QUIET)
 def test_identity_start_leaves_the_outputs_of_the_host_to_the_bit(host, at, name):
     plain = trained(HOSTS[host]())
     torch.manual_seed(1)
@@ -265,8 +268,10 @@ def test_identity_start_leaves_the_outputs_of_the_host_to_the_bit(host, at, name
     assert keys.missing_keys, "nothing was plugged in"
     assert all({"pre", "post", "input"} & set(key.split(".")) for key in keys.missing_keys)
     x = picture(4, 3, 41, 36)
-    assert torch.equal(net.eval()(x), plain(x))
-    assert torch.equal(net.train()(x), plain.train()(x))
+    # Interpolating ones, or weights that sum to one, gives one only to rounding.
+    same = torch.allclose if name in ("attention_gate", "dynamic_conv") else torch.equal
+    assert same(net.eval()(x), plain(x), **({"atol": 1e-5} if same is torch.allclose else {}))
+    assert same(net.train()(x), plain.train()(x), **({"atol": 1e-4} if same is torch.allclose else {}))
 
 
 @each_host
@@ -304,8 +309,8 @@ def test_widths_blocks_and_channels_are_used():
 @each_host
 @pytest.mark.parametrize("options, error, message", [
     ({"attention": "seb"}, ValueError, "unknown mechanism 'seb'. Did you mean 'se'\\? Known: .*se"),
-    ({"attention": "se", "at": "after"}, ValueError, "sockets .*'pre', 'post', 'both', got 'after'"),
-    ({"at": "inner"}, ValueError, "sockets .*'pre', 'post', 'both', got 'inner'"),
+    ({"attention": "se", "at": "after"}, ValueError, "sockets .*'both', 'instead', 'head', got 'after'"),
+    ({"at": "inner"}, ValueError, "sockets .*'both', 'instead', 'head', got 'inner'"),
     ({"attention": "se", "start": "zero"}, ValueError, "start must be one of 'paper', 'identity', got 'zero"),
     ({"attention": SE(64)}, TypeError, r"got SE\. Each place needs a module of its own: pass SE, not SE\(64"),
     ({"attention": nn.Identity()}, TypeError, "callable channels -> module .* got Identity"),

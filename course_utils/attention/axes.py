@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Gate, odd, positive
+from .base import Gate, odd, positive, wide
 
 
 class Coordinate(Gate):
@@ -69,7 +69,7 @@ class Triplet(Gate):
     Misra et al., WACV 2021, arXiv 2010.03045, eq. 1-5.   Taught in lesson 04.
 
         plane(a, b) = sigmoid(BN(conv kxk ([max; mean] along the third axis)))
-        y = (plane(C, W) + plane(C, H) + plane(H, W)) / 3 * x       (N, C, H, W)
+        y = (plane(C, W) + plane(H, C) + plane(H, W)) / 3 * x       (N, C, H, W)
 
     Args:
         channels: C, at least 1.
@@ -81,7 +81,7 @@ class Triplet(Gate):
             training.
 
     Parameters: 3 (2 k^2 + 2).   Authors' socket: `post`.
-    The convolution over (C, W) and (C, H) sees channels as neighbours, as ECA does.
+    The convolutions over (C, W) and (H, C) see channels as neighbours, as ECA does.
     Not in timm or torchvision; compared with nested loops written from the formula.
     """
 
@@ -143,7 +143,7 @@ class SimAM(Gate):
         self.lambda_ = lambda_
 
     def gate(self, x: Tensor) -> Tensor:
-        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x     # squares overflow early in half precision
-        d = (wide - wide.mean((2, 3), keepdim=True)).square()                     # (N, C, H, W)
+        d = wide(x)
+        d = (d - d.mean((2, 3), keepdim=True)).square()                           # (N, C, H, W)
         v = d.sum((2, 3), keepdim=True) / max(1, x.shape[2] * x.shape[3] - 1)     # (N, C, 1, 1)
         return torch.sigmoid(d / (4 * (v + self.lambda_)) + 0.5).to(x.dtype)

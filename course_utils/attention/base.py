@@ -53,6 +53,11 @@ def check_input(x: Tensor, channels: int, name: str) -> None:
         raise ValueError(f"{name}: got an empty tensor of shape {tuple(x.shape)}; every dimension must be at least 1.")
 
 
+def wide(x: Tensor) -> Tensor:
+    """Half precision as float32: squares and sums of it overflow early. Other types as they are."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
 def zero(module: nn.Module) -> None:
     """Set all parameters to zero."""
     for parameter in module.parameters():
@@ -160,8 +165,10 @@ def read(net: nn.Module) -> Iterator[dict[str, dict[str, Tensor]]]:
         seen["layers.0.post"]["gate"]                (N, C, 1, 1)
 
     The names are those of `net.named_modules()`; for a mechanism by itself, the name of its class. What a mechanism notes:
-    a gate "gate"; mixing "map", its weights over positions (rows sum to one); kernel attention "weights" over branches or
-    kernels; the two ends of a network "gate", "theta" or "weights". Several passes inside: the last one counts.
+    a gate "gate"; mixing "map", its weights over positions, (N, heads, HW, HW), or (N, 1, HW) where all queries share them;
+    kernel attention "weights", (N, M, C) over branches or (N, K) over kernels; at the ends of a network "gate", "theta",
+    "map" and "corners" (patches: (N, 1, h, w) and (N, k, 2)), or "map" (pooling: (N, 1, HW)). Several passes inside: the
+    last one counts.
     Tensors are detached. Outside the block nothing is kept, and mixing uses its fused form, which makes no map at all.
 
     Raises:

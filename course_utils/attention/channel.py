@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Gate, odd, positive
+from .base import Gate, odd, positive, wide
 
 
 class SE(Gate):
@@ -30,6 +30,7 @@ class SE(Gate):
 
     Parameters: 2 C h + h + C with h = max(1, C // r).   Authors' socket: `post`.
     With biases, as in the authors' released model; their later ablations drop them.
+    Same function as torchvision's SqueezeExcitation(C, max(1, C // r)).
     Differs from timm's SEModule, which rounds the hidden width to a multiple of 8 (8 instead of 4 at C = 64).
     """
 
@@ -127,9 +128,7 @@ class GatedChannel(Gate):
         self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
 
     def gate(self, x: Tensor) -> Tensor:
-        # Squares of half-precision numbers overflow early, so the two norms are taken in float32.
-        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        e = self.alpha * (wide.square().sum((2, 3), keepdim=True) + self.eps).sqrt()     # (N, C, 1, 1)
+        e = self.alpha * (wide(x).square().sum((2, 3), keepdim=True) + self.eps).sqrt()     # (N, C, 1, 1)
         n = e / (e.square().mean(1, keepdim=True) + self.eps).sqrt()                     # (N, C, 1, 1)
         return (1 + torch.tanh(self.gamma * n + self.beta)).to(x.dtype)                  # (N, C, 1, 1)
 

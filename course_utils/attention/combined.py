@@ -31,7 +31,8 @@ class ChannelGate(Gate):
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
 
-    Parameters: 2 C h + h + C with h = max(1, C // r).
+    Parameters: 2 C h + h + C with h = max(1, C // r).   Authors' socket: `post`, as the first half of CBAM.
+    Same function as timm's ChannelAttn(mlp_bias=True).
     """
 
     family = "channel"

@@ -21,9 +21,10 @@ class KernelMixture(KernelMechanism):
         super().__init__(channels, out_channels, stride, groups, start)
         name = type(self).__name__
         k = odd(kernel_size, "kernel_size", name)
-        self.kernels = nn.Parameter(torch.empty(positive(kernels, "kernels", name), self.out_channels, channels // groups, k, k))
-        for kernel in self.kernels:
-            nn.init.kaiming_uniform_(kernel, a=5 ** 0.5)      # as torch makes a convolution
+        self.count = positive(kernels, "kernels", name)
+        # One below the other in four dimensions: five could not be put into channels_last with the rest of a network.
+        self.kernels = nn.Parameter(torch.empty(self.count * self.out_channels, channels // groups, k, k))
+        nn.init.kaiming_uniform_(self.kernels, a=5 ** 0.5)      # as torch makes a convolution
 
     def route(self, x: Tensor) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} must define route(x)")
@@ -33,7 +34,8 @@ class KernelMixture(KernelMechanism):
         n, c, h, w = x.shape
         routing = self.route(x)                                                  # (N, K)
         self.note("weights", routing)
-        kernels = torch.einsum("nk,koiab->noiab", routing, self.kernels.to(routing.dtype)).flatten(0, 1)   # (N O, C / G, k, k)
+        flat = self.kernels.reshape(self.count, -1)                              # (K, O C / G k k)
+        kernels = (routing @ flat).view(-1, *self.kernels.shape[1:])             # (N O, C / G, k, k)
         y = F.conv2d(x.reshape(1, n * c, h, w), kernels.to(x.dtype), stride=self.stride, padding=self.kernels.shape[-1] // 2,
                      groups=n * self.groups)
         return y.view(n, self.out_channels, *y.shape[2:])
@@ -116,7 +118,7 @@ class DynamicConv(KernelMixture):
             if self.out_channels != channels or stride != 1:
                 raise ValueError(f"DynamicConv: an identity start needs out_channels = channels and stride 1, got "
                                  f"{self.out_channels}, {channels} and stride {stride}")
-            for kernel in self.kernels:
+            for kernel in self.kernels.chunk(self.count):
                 nn.init.dirac_(kernel, groups)
 
     def route(self, x: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class LearnedGatherExcite(GatherExcite):
     Hu et al., NeurIPS 2018, arXiv 1810.12348, section 4.   Named in lesson 02.
 
         g = (BN depthwise 3x3 stride 2), log2 e times, ReLU between    (N, C, H/e, W/e)
-        g = W2 relu(W1 g)                                              only with mlp=True (the paper's theta-plus)
+        g = W2 relu(W1 relu(g))                                        only with mlp=True (the paper's theta-plus)
         y = sigmoid(nearest upsampling of g) * x                       (N, C, H, W)
 
     Args:
@@ -88,7 +88,8 @@ class LearnedGatherExcite(GatherExcite):
             layers += [nn.Conv2d(channels, channels, 3, 2, 1, groups=channels, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
         self.gathering = nn.Sequential(*layers[:-1])
         hidden = max(1, channels // positive(reduction, "reduction", "LearnedGatherExcite"))
-        self.mlp = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1)) if mlp else None
+        self.mlp = nn.Sequential(nn.ReLU(), nn.Conv2d(channels, hidden, 1), nn.ReLU(),
+                                 nn.Conv2d(hidden, channels, 1)) if mlp else None
         self.start_from(self.mlp[-1] if mlp else self.gathering[-1])
 
     def norm_values(self, x: Tensor) -> int:

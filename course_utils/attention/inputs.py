@@ -1,4 +1,4 @@
-"""The two ends of a network: a gate on the picture, a picture made straight, a place to zoom to, a pool that chooses. Lesson 07."""
+"""The two ends of a network: gate the picture, move it, choose a place in it; pool by choice. Lesson 07."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Gate, Mechanism, positive, zero
+from .base import Gate, Mechanism, positive, wide, zero
 
 
 class PixelGate(Gate):
@@ -122,7 +122,7 @@ class PatchSelection(Mechanism):
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W), or smaller
             than a patch or than k positions of the copy.
 
-    Parameters: 9 C h + h + 9 h^2 + h + 9 h + 1 with h = hidden, and those of `read`.   Socket: `input`.
+    Parameters: 9 C h + h + 9 h^2 + h + 9 h with h = hidden, and those of `read`.   Socket: `input`.
     The paper draws with repetition and divides by k; drawing without, and dividing by the sum of p, wastes no reading.
     Compared with nested loops written from the formula.
     """
@@ -142,7 +142,8 @@ class PatchSelection(Mechanism):
         self.patches_eval = patches if patches_eval is None else positive(patches_eval, "patches_eval", name)
         hidden = positive(hidden, "hidden", name)
         self.scorer = nn.Sequential(nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(),
-                                    nn.Conv2d(hidden, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, 1, 3, padding=1))
+                                    nn.Conv2d(hidden, hidden, 3, padding=1), nn.ReLU(),
+                                    nn.Conv2d(hidden, 1, 3, padding=1, bias=False))      # softmax ignores a bias
         self.read = nn.Identity() if read is None else read
 
     def scores(self, x: Tensor) -> Tensor:
@@ -168,9 +169,9 @@ class PatchSelection(Mechanism):
         k = self.patches if self.training else self.patches_eval
         h, w = x.shape[2] // self.factor, x.shape[3] // self.factor
         if min(x.shape[2:]) < self.size or h * w < k:
-            raise ValueError(f"PatchSelection: {k} patches of {self.size}x{self.size}, chosen on a copy {self.factor} times smaller, "
-                             f"do not fit a picture of {tuple(x.shape)}. Choose a smaller size, factor or number of patches.")
-        p = self.scores(x).flatten(1).float().softmax(1)                         # (N, hw)
+            raise ValueError(f"PatchSelection: {k} patches of {self.size}x{self.size}, chosen on a copy {self.factor} times "
+                             f"smaller, do not fit a picture of {tuple(x.shape)}. Choose a smaller size, factor or number of patches.")
+        p = wide(self.scores(x)).flatten(1).softmax(1)                           # (N, hw)
         self.note("map", p.view(-1, 1, h, w))
         index = torch.multinomial(p, k) if self.training else p.topk(k).indices  # (N, k)
         chosen = p.gather(1, index)

@@ -115,7 +115,8 @@ class SplitAttention(KernelMechanism):
             one in training.
 
     Parameters: 9 C C_out / G + 2 R C_out + C_out d / G + d + 2 d + d R C_out / G + R C_out.   Authors' socket: `instead`.
-    Same function as timm's SplitAttn(norm_layer=nn.BatchNorm2d); by default timm has no norm.
+    Same function as timm's SplitAttn(norm_layer=nn.BatchNorm2d), where timm does not round d up to a multiple of 8; by
+    default timm has no norm.
     """
 
     paper = "2004.08955"

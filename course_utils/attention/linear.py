@@ -27,6 +27,7 @@ class EfficientAttention(Mechanism):
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
 
     Parameters: 2 C d + 2 d + 2 C^2 + 2 C.   Authors' socket: `after_add`, where non-local goes, at higher resolution too.
+    The bias of the keys cancels in the softmax; it is there because it is in the authors' code.
     One head; the authors' code can have several. Work: HW (2 C d + ...), not (HW)^2.
     Not in timm or torchvision; compared with nested loops written from the formula.
     """
@@ -76,7 +77,7 @@ class DoubleAttention(Mechanism):
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
 
-    Parameters: 2 C m + 2 C n + m + 2 n + C.   Authors' socket: `after_add`. They published no code.
+    Parameters: 2 C m + 2 C n + m + n + C.   Authors' socket: `after_add`. They published no code.
     Not in timm or torchvision; compared with nested loops written from the formula.
     """
 
@@ -91,7 +92,7 @@ class DoubleAttention(Mechanism):
         m = quarter if features is None else positive(features, "features", "DoubleAttention")
         n = quarter if bags is None else positive(bags, "bags", "DoubleAttention")
         self.features = nn.Conv2d(channels, m, 1)
-        self.gather = nn.Conv2d(channels, n, 1)
+        self.gather = nn.Conv2d(channels, n, 1, bias=False)      # a softmax over positions ignores a bias
         self.distribute = nn.Conv2d(channels, n, 1)
         self.out = nn.Conv2d(m, channels, 1)
         if start == "identity":
@@ -128,6 +129,7 @@ class CrissCross(Mechanism):
 
     Parameters: 2 C h + 2 h + C^2 + C + 1 with h = max(1, C // r).   Authors' socket: `after_add`, on the last stage of a
     dilated network.
+    The bias of the keys cancels in the softmax; it is there because it is in the authors' code.
     Not in timm or torchvision; compared with nested loops written from the formula.
     """
 

@@ -46,6 +46,7 @@ class NonLocal(Mechanism):
 
     Parameters: 4 C d + 3 d + C; with norm 2 C more.   Authors' socket: `after_add`, between blocks.
     timm's NonLocalAttn is the same function with scale = C ** -0.5 (of the input's width, not of d).
+    The bias of the keys cancels in the softmax, those of values and Wz in the norm; they are in the authors' code.
     The embedded form runs torch's fused kernel, which never holds the HW x HW weights; while it is being read it computes
     them in the open. The same numbers to rounding.
     """
@@ -109,7 +110,11 @@ class GlobalContext(Mechanism):
 
     Parameters: C + 1 + 2 C h + 3 h + C with h = max(1, C // r).   Authors' socket: `post`, after the last 1x1 convolution.
     Same function as timm's GlobalContext(fuse_add=True, fuse_scale=False, rd_ratio=1/16) but for the norm's epsilon (1e-5
-    here and in the authors' code, 1e-6 there) and for timm's start, which leaves a random bias.
+    here and in the authors' code, 1e-6 there) and for timm's start, which leaves a random bias; timm rounds
+    the hidden width where C / r is not whole.
+    The bias of w cancels in the softmax; it is there because it is in the authors' code.
+    With h = 1, so below 32 channels at r = 16, the norm of a single number is zero: the block adds the same to every picture.
+    Take a smaller reduction there.
     """
 
     family = "mixing"
@@ -156,7 +161,7 @@ class BoT(Mechanism):
             map of another size than the tables.
 
     Parameters: 3 C^2, and with size (2 H + 2 W - 2) d.   Authors' socket: `instead`, the 3x3 of the last three blocks.
-    With size, same function as timm's BottleneckAttn(scale_pos_embed=True).
+    With size, same function as timm's BottleneckAttn(dim_head=C // heads, scale_pos_embed=True).
     """
 
     family = "mixing"
@@ -174,6 +179,8 @@ class BoT(Mechanism):
         if channels % positive(heads, "heads", "BoT"):
             raise ValueError(f"BoT: channels must be divisible by heads, got channels={channels}, heads={heads}")
         self.heads, self.scale_position = heads, scale_position
+        if size is not None and (not isinstance(size, tuple | list) or len(size) != 2):
+            raise ValueError(f"BoT: size must be (H, W) of the map, got {size!r}")
         self.size = None if size is None else (positive(size[0], "size[0]", "BoT"), positive(size[1], "size[1]", "BoT"))
         d = channels // heads
         self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)

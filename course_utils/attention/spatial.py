@@ -30,7 +30,8 @@ class SpatialGate(Gate):
             single value in training.
 
     Parameters: 2 k^2 + 1; with norm 2 k^2 + 2.   Authors' socket: `post`, after CBAM's channel gate.
-    With norm, same function as timm's SpatialAttn. The authors' code stacks [max; mean]: exchange the two input channels.
+    With norm, same function as timm's SpatialAttn. The authors' code stacks [max; mean] (exchange the two
+    input channels) and averages its norm with momentum 0.01 instead of 0.1.
     """
 
     family = "spatial"
@@ -108,6 +109,7 @@ class AttentionGate(Gate):
 
     Parameters: s^2 C C_i + C_g C_i + C_i + C_i + 1 with s = subsample.   Authors' socket: `identity`, each skip of a U-Net but
     the finest, before the concatenation.
+    Where s does not divide H or W, zeros are added below and at the right, so that no position is left out.
     The authors' code appends a 1x1 convolution and batch norm to y; the paper's formula, as here, does not.
     Not in timm or torchvision; compared with nested loops written from the formula.
     """

@@ -29,7 +29,7 @@ class ResidualMask(Gate):
 
         d = unit(max-pool 3x3 stride 2 (x)), `levels` times            down: every position sees a large part
         u = unit(bilinear upsampling + skip), then once more up        up, back to (H, W)
-        M = sigmoid(conv 1x1 (conv 1x1 (u)))    (N, C, H, W)
+        M = sigmoid(conv 1x1 (conv 1x1 (u)))    (N, C, H, W)           norm and ReLU before each of the two
         y = (1 + M) * x;  with residual=False, the paper's "naive" form: y = M * x
 
     Args:
@@ -81,7 +81,7 @@ class ResidualMask(Gate):
 
 
 class LargeKernel(Gate):
-    """Large-kernel attention: weigh every value by a 21x21 window, without any squashing.
+    """Large-kernel attention: weigh every value by a window of 23x23, without any squashing.
 
     Guo et al., CVMJ 2023, arXiv 2202.09741, eq. 1 and 2.   Taught in lesson 03.
 
@@ -94,6 +94,8 @@ class LargeKernel(Gate):
 
     Raises:
         ValueError: in `forward`, an input that is not a float (N, channels, H, W).
+
+    The paper speaks of the 21x21 kernel that it takes apart; the two depthwise ones reach 2 + 9 = 11 to each side, so 23x23.
 
     Parameters: C^2 + 77 C.   Authors' socket: `instead`, the token mixer of every block of their network, between two 1x1
     convolutions and a skip; this is the attention alone.

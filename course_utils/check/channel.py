@@ -123,7 +123,8 @@ def copy_weights(target: nn.Module, source: nn.Module, channels: int, hidden: in
 def built(report: Report, answer, *args) -> nn.Module:
     """An instance of the learner's class, or feedback."""
     if not isinstance(answer, type):
-        report.wrong(f"the class itself was expected, got {type(answer).__name__}: pass MySE, not MySE(64)")
+        report.wrong(f"the class itself was expected, got {type(answer).__name__}: pass the class "
+                     "(its name without brackets), not a finished module")
     module = report.call(answer, *args, what=f"{answer.__name__}{args}")
     if not isinstance(module, nn.Module):
         report.wrong(f"{answer.__name__} should be a torch.nn.Module")
@@ -151,7 +152,8 @@ def se(report: Report, answer) -> None:
         report.same(got, reference(x), f"equals SE({channels}, {reduction}) on a {shape} map",
                     lambda w, m=module, c=channels, h=hidden, r=reduction, x=x: copy_weights(w(c, r), m, c, h)(x))
         module.zero_grad()
-        module(x.clone().requires_grad_()).square().sum().backward()
+        if (output := module(x.clone().requires_grad_())).requires_grad:
+            output.square().sum().backward()
         if any(p.grad is None for p in module.parameters()):
             report.wrong("no gradient arrives at your layers", SE_MISTAKES[8].cause)
     report.right("a gradient arrives at every parameter")

@@ -129,7 +129,7 @@ def close_number(report: Report, answer: Any, wanted: float, what: str, toleranc
     """Check a single number; a known mistake with the same value gives the cause."""
     if isinstance(answer, bool) or not isinstance(answer, int | float):
         report.wrong(f"{what} should be a number, got {type(answer).__name__} {answer!r}")
-    if abs(answer - wanted) > tolerance:
+    if not abs(answer - wanted) <= tolerance:      # not a number is never within reach
         cause = next((m.cause for m in report.mistakes
                       if isinstance(m.answer, int | float) and abs(m.answer - answer) <= tolerance), "")
         report.wrong(f"{what}: got {answer:g}, which is {'more' if answer > wanted else 'less'} than expected", cause)

@@ -2,7 +2,7 @@
 
 A drawing function returns a figure whose `alt` says in words what it shows; `show(fig)` displays both.
 `hosts` draws the emblem, `flows` the smaller diagrams in the same language, `views` pictures and maps, `numbers` small
-maps and gates, `dotplot` and `charts` results; `look` holds the one style.
+maps and gates, `dotplot`, `charts` and `tradeoff` results; `look` holds the one style.
 """
 
 from .charts import curves, heat
@@ -11,7 +11,8 @@ from .flows import mechanism, plain_host
 from .hosts import emblem
 from .look import FAMILY_COLOURS, MARKERS, Drawing, show, style, to_png
 from .numbers import gates, hand_gate, numbers
+from .tradeoff import tradeoff
 from .views import maps, pictures, window
 
 __all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "curves", "dots", "emblem", "gates", "hand_gate", "heat", "maps",
-           "mechanism", "numbers", "pictures", "plain_host", "show", "style", "to_png", "window"]
+           "mechanism", "numbers", "pictures", "plain_host", "show", "style", "to_png", "tradeoff", "window"]

@@ -1,0 +1,124 @@
+"""Hosts for large pictures: the whole picture, a smaller copy of it, or a small copy that says where to zoom. Lesson 07."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from .attention import PatchSelection
+from .models import SmallHost
+
+WIDTHS = (16, 48, 64, 64)      # of SmallHost
+
+
+def refuse(attention, name: str) -> None:
+    if attention is not None:
+        raise ValueError(f"{name} is compared as it is: it takes no mechanism in its sockets, got {attention!r}")
+
+
+class CopyHost(nn.Module):
+    """SmallHost on a copy of the picture that is `factor` times smaller (mean of factor x factor pixels).
+
+    Args:
+        classes: outputs.
+        factor: 1 is the picture itself.
+        divide: the widths of SmallHost divided by this: a narrower network in place of a smaller picture.
+
+    Raises:
+        ValueError: a mechanism is given; factor or divide below 1.
+
+    Shape: (N, 3, H, W) -> (N, classes).
+    """
+
+    def __init__(self, classes: int = 10, attention=None, at: str = "post", start: str = "paper", *, factor: int = 1,
+                 divide: int = 1):
+        super().__init__()
+        refuse(attention, "CopyHost")
+        if factor < 1 or divide < 1:
+            raise ValueError(f"CopyHost: factor and divide must be at least 1, got {factor} and {divide}")
+        self.shrink = nn.AvgPool2d(factor) if factor > 1 else nn.Identity()
+        self.read = SmallHost(classes, widths=tuple(max(1, w // divide) for w in WIDTHS))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.read(self.shrink(x))
+
+
+class ZoomHost(nn.Module):
+    """Looks at a small copy, chooses a place, and reads only the patch around it with SmallHost's convolutions.
+
+        p = softmax over places of score(copy)                     (N, 1, h, w)
+        training: y = sum over all places of p * features(x)       the expectation over places, exactly; it has a gradient
+        after:    the same sum over the patch around the most likely place, with p divided by its sum there
+
+    The scores come from `attention.PatchSelection`, which draws patches where even training cannot read the whole picture.
+
+    Args:
+        classes: outputs.
+        size: side of the patch in pixels, a multiple of 4.
+        hidden: width of the network that scores the places of the copy.
+
+    Raises:
+        ValueError: a mechanism is given; a size that does not fit the step of the convolutions.
+
+    Shape: (N, 3, H, W) -> (N, classes).
+    """
+
+    STEP = 4      # pixels from one position of SmallHost's features to the next; also how much smaller the copy is
+
+    def __init__(self, classes: int = 10, attention=None, at: str = "post", start: str = "paper", *, size: int = 32,
+                 hidden: int = 8):
+        super().__init__()
+        refuse(attention, "ZoomHost")
+        if size < self.STEP or size % self.STEP:
+            raise ValueError(f"ZoomHost: size must be a multiple of {self.STEP}, got {size}")
+        host = SmallHost(classes)
+        self.layers, self.norm, self.classify = host.layers, host.norm, host.classify
+        self.select = PatchSelection(3, size=size, factor=self.STEP, hidden=hidden)
+
+    def places(self, x: Tensor) -> Tensor:
+        """How likely each place of the copy is the one to read, (N, 1, h, w); sums to one."""
+        scores = self.select.scores(x)
+        return scores.flatten(2).float().softmax(2).view_as(scores)
+
+    def patch(self, x: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The patch around the most likely place, p inside it, and its corner (N, 2) in pixels."""
+        side, best, wide = self.select.size // self.STEP, p.flatten(1).argmax(1), p.shape[3]
+        row = (best // wide - side // 2).clamp(0, p.shape[2] - side)
+        column = (best % wide - side // 2).clamp(0, wide - side)
+        n, steps = torch.arange(len(x), device=x.device)[:, None, None], torch.arange(side, device=x.device)
+        inside = p[:, 0][n, row[:, None, None] + steps[:, None], column[:, None, None] + steps]     # (N, side, side)
+        cut = self.select.cut(x, self.STEP * row[:, None], self.STEP * column[:, None])[:, 0]
+        return cut, (inside / inside.sum((1, 2), keepdim=True))[:, None], self.STEP * torch.stack([row, column], 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        p = self.places(x)
+        if not self.training:
+            x, p, _ = self.patch(x, p)
+        features = self.layers(x)                                  # (N, 64, h, w)
+        return self.classify(self.norm((features * p).sum((2, 3))))
+
+
+class MaxPool(nn.Module):
+    """The largest value of each channel, (N, C, H, W) -> (N, C): the simple control for attention at the head."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax((2, 3))
+
+
+def max_pooled(classes: int = 10, attention=None, at: str = "post", start: str = "paper") -> nn.Module:
+    """SmallHost with max pooling in place of average pooling."""
+    refuse(attention, "max_pooled")
+    return SmallHost(classes, attention=lambda channels: MaxPool(), at="head")
+
+
+LARGE: dict[str, Callable[..., nn.Module]] = {
+    "whole": CopyHost,
+    "copy_2": partial(CopyHost, factor=2),
+    "copy_4": partial(CopyHost, factor=4),
+    "narrow_4": partial(CopyHost, divide=4),
+    "zoom": ZoomHost,
+    "max_pooled": max_pooled,
+}

@@ -1,0 +1,126 @@
+"""Every registered mechanism: what it computes before training, the range of its gate, and what it does to its input."""
+
+import inspect
+import re
+
+import pytest
+import torch
+from properties import CASES, each, looks_at_regions, over, picture, rounding
+
+from course_utils.attention import Gate
+
+IDENTITY = [case for case in CASES if "identity" in case.starts]
+GATES = [case for case in CASES if hasattr(case.cls, "gate")]
+
+each_gate_and_start = pytest.mark.parametrize("case, start", [(case, start) for case in GATES for start in case.starts],
+                                              ids=[f"{case.id}-{start}" for case in GATES for start in case.starts])
+
+
+def authors_start_at_identity(case):
+    return re.search(r'start: (both starts|"paper" and "identity") are the same', inspect.getdoc(case.cls)) is not None
+
+
+def mean_or_same(module, x):
+    """What an identity start computes: x, and for a pool the plain mean."""
+    return x.mean((2, 3)) if module.kind == "pool" else x
+
+
+@pytest.mark.parametrize("channels", [1, 3, 17, 64])
+@over(IDENTITY)
+def test_identity_start_is_exactly_the_identity(case, channels):
+    shape = case.shape(3, channels, 6, 7)
+    module, x = case.build(shape, "identity"), picture(*shape, dtype=torch.float32)
+    for mode in (False, True):
+        torch.testing.assert_close(module.train(mode)(x), mean_or_same(module, x), rtol=0, atol=rounding(module))
+
+
+@over(IDENTITY)
+def test_identity_start_stays_the_identity_when_running_statistics_have_moved(case):
+    """A network is often run in training mode before the first step: its batch norms then hold other statistics."""
+    shape = case.shape(4, 6, 6, 7)
+    module, x = case.build(shape, "identity"), picture(*shape, dtype=torch.float32)
+    before = {key: buffer.clone() for key, buffer in module.named_buffers()}
+    for _ in range(3):
+        module.train()(50 + 7 * x)
+    assert not before or any(not torch.equal(before[key], buffer) for key, buffer in module.named_buffers())
+    torch.testing.assert_close(module.eval()(x), mean_or_same(module, x), rtol=0, atol=rounding(module))
+
+
+@each
+def test_paper_start_is_the_identity_only_where_the_authors_say_so(case):
+    shape = case.shape(3, 16, 6, 7)
+    module, x = case.build(shape), picture(*shape, dtype=torch.float32)
+    for mode in (False, True):
+        y = module.train(mode)(x)
+        same = y.shape == x.shape and torch.allclose(y, x, atol=1e-5)
+        assert same == authors_start_at_identity(case)
+
+
+# The mean gate before training, each value weighed by its energy; 0.5 where the authors do not say more.
+AT_START = {
+    "gct": 1.0, "cbam": 0.25, "bam": 1.5, "coordinate": 0.25, "simam": 0.76, "residual_mask": 1.5, "pixel_gate": 0.88,
+    "residual_mask-residual=False-levels=1": 0.5, "scse-combine=sum": 1.0, "lka": None,
+}
+
+
+@over(GATES)
+def test_gate_before_training(case):
+    shape = case.shape(4, 64, 11, 9)
+    x, expected = picture(*shape, dtype=torch.float32), AT_START.get(case.id, AT_START.get(case.name, 0.5))
+    gates = [case.build(shape, seed=seed).gate(x).detach().expand(shape) for seed in range(20)]
+    if expected is None:
+        pytest.skip("not squashed: it has no usual value")
+    found = (torch.stack(gates).mean(0) * x.square()).sum() / x.square().sum()
+    assert abs(found.item() - expected) < 0.05
+    # Random layers from the first picture on, but where the authors start the last layer at zero.
+    assert (gates[0].std() == 0) if case.name in ("gct", "srm") else (gates[0].std() > 2e-3)
+
+
+# Lowest and highest gate at the paper start and at the identity start; (0, 1) and (0, 2) where nothing else is said.
+RANGE = {
+    "gct": ((0, 2), (0, 2)), "bam": ((1, 2), (0, 2)), "residual_mask": ((1, 2), (0, 2)), "simam": ((0.62, 1), None),
+    "residual_mask-residual=False-levels=1": ((0, 1), (0, 2)), "scse-combine=sum": ((0, 2), (0, 2)),
+    "cbam": ((0, 1), (0, 4)), "coordinate": ((0, 1), (0, 4)), "lka": ((-1e9, 1e9), (-1e9, 1e9)),
+}
+
+
+@each_gate_and_start
+def test_gates_stay_in_their_range_and_use_it(case, start):
+    shape = case.shape(6, 16, 9, 7)
+    module, x = case.trained(shape, start), 20 * picture(*shape)
+    x[::2] *= -1
+    x[1::3] *= 0.05
+    low, high = RANGE.get(case.id, RANGE.get(case.name, ((0, 1), (0, 2))))[start == "identity"]
+    gate = module.gate(x)
+    assert (gate >= low).all() and (gate <= high).all()
+    if abs(low) < 1e6:
+        assert gate.max() > low + 0.6 * (high - low) and gate.min() < low + 0.4 * (high - low), (gate.min(), gate.max())
+    else:
+        assert gate.min() < -2 and gate.max() > 2
+
+
+@each_gate_and_start
+def test_output_is_the_gate_times_the_input(case, start):
+    shape = case.shape(2, 6, 9, 7)
+    module, x = case.trained(shape, start), picture(*shape)
+    torch.testing.assert_close(module(x), module.gate(x) * x)
+
+
+# One number per channel; per position; per row or column and channel, or for every value.
+def gate_shape(case, n, c, h, w):
+    if case.cls.family == "channel":
+        return (n, c, h, w) if looks_at_regions(case) else (n, c, 1, 1)
+    return (n, 1, h, w) if case.name in ("spatial_gate", "sse", "attention_gate", "pixel_gate") else (n, c, h, w)
+
+
+@over(GATES)
+def test_gate_has_one_number_per_channel_or_position_as_its_family_says(case):
+    shape = case.shape(2, 6, 9, 7)
+    assert case.trained(shape).gate(picture(*shape)).shape == gate_shape(case, *shape)
+
+
+def test_a_gate_without_gate_says_so():
+    class Empty(Gate):
+        pass
+    with pytest.raises(NotImplementedError, match="Empty must define gate"):
+        Empty(4)(torch.zeros(1, 4, 2, 2))

@@ -1,0 +1,119 @@
+"""The hosts for large pictures read what they say they read, and the counter of multiply-adds counts right."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from course_utils import study
+from course_utils.cost import multiply_adds
+from course_utils.large import LARGE, CopyHost, MaxPool, ZoomHost
+from course_utils.models import SmallHost
+from course_utils.tasks import make
+
+
+def moved(net, seed=0):
+    """Eval mode, running statistics away from their start."""
+    g = torch.Generator().manual_seed(seed)
+    for module in net.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.running_mean.normal_(generator=g)
+            module.running_var.uniform_(0.5, 1.5, generator=g)
+    return net.eval()
+
+
+@pytest.fixture
+def x():
+    return make("search", 3, seed=1).x
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_a_copy_host_is_the_host_on_the_mean_of_the_pixels(factor, x):
+    net = moved(CopyHost(factor=factor))
+    copy = x.unfold(2, factor, factor).unfold(3, factor, factor).mean((4, 5))
+    torch.testing.assert_close(net(x), net.read(copy))
+
+
+def test_a_narrow_host_has_a_quarter_of_the_widths():
+    assert [layer.conv.out_channels for layer in CopyHost(divide=4).read.layers] == [4, 12, 16, 16]
+
+
+def test_max_pooling_keeps_the_largest_value_of_each_channel():
+    z = torch.randn(2, 5, 3, 4)
+    assert torch.equal(MaxPool()(z), z.flatten(2).max(2).values)
+    assert isinstance(LARGE["max_pooled"]().pool, MaxPool)
+
+
+def test_zoom_reads_in_training_the_expectation_over_all_places(x):
+    """Training mode of the host, but norms that do not change: by a loop over the places."""
+    net = moved(ZoomHost())
+    p = net.select.scores(x).flatten(1).softmax(1).view(3, 32, 32)
+    features = net.layers(x)
+    expected = sum(p[:, i, j, None] * features[:, :, i, j] for i in range(32) for j in range(32))
+    net.training = True
+    torch.testing.assert_close(net(x), net.classify(net.norm(expected)), rtol=1e-4, atol=1e-5)
+
+
+def test_zoom_reads_afterwards_only_the_patch_around_the_most_likely_place(x):
+    net = moved(ZoomHost())
+    p = net.select.scores(x).flatten(1).softmax(1).view(3, 32, 32)
+    wanted, elsewhere = [], x.clone().zero_()
+    for k in range(3):
+        row, column = divmod(int(p[k].argmax()), 32)
+        row, column = min(max(row - 4, 0), 24), min(max(column - 4, 0), 24)
+        inside = p[k, row:row + 8, column:column + 8]
+        patch = x[k:k + 1, :, 4 * row:4 * row + 32, 4 * column:4 * column + 32]
+        elsewhere[k, :, 4 * row:4 * row + 32, 4 * column:4 * column + 32] = patch[0]
+        wanted.append((net.layers(patch) * inside / inside.sum()).sum((2, 3)))
+    torch.testing.assert_close(net(x), net.classify(net.norm(torch.cat(wanted))), rtol=1e-4, atol=1e-5)
+    # Other pixels can matter through the scores only: with these kept, blacking them out changes nothing.
+    kept = net.places(x)
+    net.places = lambda _: kept
+    torch.testing.assert_close(net(elsewhere), net.classify(net.norm(torch.cat(wanted))), rtol=1e-4, atol=1e-5)
+
+
+def test_the_place_gets_a_gradient_from_the_answer(x):
+    net = ZoomHost()
+    F.cross_entropy(net(x), torch.tensor([1, 2, 3])).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.select.scorer.parameters())
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_hosts_of_large_pictures_are_known_to_studies_and_take_no_mechanism(name, x):
+    assert study.HOSTS[name]()(x).shape == (3, 10)
+    assert study.network(study.Trial("search", host=name)).eval()(x).shape == (3, 10)
+    with pytest.raises(ValueError, match="takes no mechanism"):
+        LARGE[name](attention="se")
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: CopyHost(factor=0), "factor and divide must be at least 1"),
+    (lambda: ZoomHost(size=30), "size must be a multiple of 4, got 30"),
+    (lambda: ZoomHost(size=0), "size must be a multiple of 4, got 0"),
+])
+def test_wrong_arguments_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_multiply_adds_are_those_of_the_formula():
+    """Kernel area times channels in, channels out and positions, layer by layer; by hand for the small host."""
+    x = torch.randn(2, 3, 56, 56)
+    by_hand = 9 * 3 * 16 * 28**2 + 9 * 16 * 48 * 14**2 + 9 * 48 * 64 * 14**2 + 64 * 64 * 14**2 + 64 * 10
+    assert multiply_adds(SmallHost(), x) == by_hand
+
+
+def test_counting_leaves_the_network_as_it_was():
+    net = SmallHost().train()
+    net.layers[0].eval()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    multiply_adds(net, torch.randn(2, 3, 16, 16))
+    assert net.training and not net.layers[0].training and net.layers[1].training
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+
+
+def test_zoom_counts_the_patch_and_the_look_at_the_copy():
+    x = make("search", 2).x
+    scorer = (9 * 3 * 8 + 9 * 8 * 8 + 9 * 8) * 32**2
+    patch = multiply_adds(SmallHost(), torch.randn(1, 3, 32, 32))
+    assert multiply_adds(ZoomHost(), x) == scorer + patch
