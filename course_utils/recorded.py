@@ -67,7 +67,7 @@ SPATIAL_ARMS: dict[str, dict] = {
     "plain": {"mechanism": None},
     "ECA (channel)": {"mechanism": "eca"},
     "sSE": {"mechanism": "sse"},
-    "spatial gate, 7x7": {"mechanism": "spatial_gate"},
+    "spatial gate, 7x7": {"mechanism": "spatial_gate", "options": ()},
     "spatial gate, 15x15": {"mechanism": "spatial_gate", "options": (("kernel_size", 15),)},
 }
 

@@ -598,6 +598,23 @@ def test_attention_pooling_does_not_care_where_things_are():
     assert (module(x) - x.mean((2, 3))).abs().min() > 1e-3      # and chooses, so that this says something
 
 
+
+def bytes_kept(module, x):
+    """What a forward pass keeps for the backward pass."""
+    kept = {}
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.setdefault(t.data_ptr(), t.nbytes) and t, lambda t: t):
+        module(x)
+    return sum(kept.values())
+
+
+@pytest.mark.parametrize("name", ["non_local", "bot", "gc", "efficient", "double"])
+def test_memory_grows_like_the_map_and_not_like_its_square(name):
+    """A row order that torch's fused kernel does not take gives the right numbers, and keeps the whole matrix."""
+    module = attention.build(name, 16)
+    small, large = (bytes_kept(module, torch.randn(1, 16, side, side)) for side in (16, 48))
+    assert large < 1.3 * 9 * small      # nine times the places; the matrix would be 81 times as large
+
+
 PARITY = {
     "non_local": (test_non_local_equals_timm, test_non_local_equals_nested_loops),
     "gc": (test_global_context_equals_timm, test_global_context_equals_nested_loops),

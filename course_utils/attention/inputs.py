@@ -170,7 +170,7 @@ class PatchSelection(Mechanism):
         h, w = x.shape[2] // self.factor, x.shape[3] // self.factor
         if min(x.shape[2:]) < self.size or h * w < k:
             raise ValueError(f"PatchSelection: {k} patches of {self.size}x{self.size}, chosen on a copy {self.factor} times "
-                             f"smaller, do not fit a picture of {tuple(x.shape)}. Choose a smaller size, factor or number of patches.")
+                             f"smaller, do not fit a picture of {tuple(x.shape)}. Choose a smaller size, factor or number.")
         p = wide(self.scores(x)).flatten(1).softmax(1)                           # (N, hw)
         self.note("map", p.view(-1, 1, h, w))
         index = torch.multinomial(p, k) if self.training else p.topk(k).indices  # (N, k)

@@ -10,9 +10,12 @@ from .base import Mechanism, one_of, positive, zero
 
 
 def to_rows(x: Tensor, heads: int = 1) -> Tensor:
-    """A map (N, heads d, H, W) as rows (N, heads, HW, d): one row per position."""
+    """A map (N, heads d, H, W) as rows (N, heads, HW, d): one row per position.
+
+    Contiguous rows: with any other order torch's fused kernel is not used on the processor, and nothing is saved.
+    """
     n, c, h, w = x.shape
-    return x.view(n, heads, c // heads, h * w).mT
+    return x.reshape(n, heads, c // heads, h * w).mT.contiguous()
 
 
 def to_map(rows: Tensor, size: tuple[int, int]) -> Tensor:

@@ -73,7 +73,7 @@ def numbers(x, title: str | None = None, labels=None):
 
 @styled
 def gates(values: dict, labels=None, colours=None, title: str | None = None, reference: float | None = 1.0,
-          sort: bool = False):
+          sort: bool = False, label: str = "gate", unit: str = "channels"):
     """The gate of every channel as a strip, one row per name (for instance one per colour of the frame).
 
     Args:
@@ -81,6 +81,7 @@ def gates(values: dict, labels=None, colours=None, title: str | None = None, ref
         labels: one name per channel; otherwise numbers.
         colours: name -> colour of the square beside the row, or a list of them.
         reference: the gate that changes nothing, drawn without colour (1 for gates in 0..2), or None.
+        label, unit: what a value is, and what the columns are, where they are not gates of channels.
         sort: order the channels by the row that opens them most, so that what each row wants stands together.
     """
     if not isinstance(values, dict) or not values:
@@ -124,15 +125,15 @@ def gates(values: dict, labels=None, colours=None, title: str | None = None, ref
     ax.tick_params(axis="y", length=0, pad=14 if colours else 3)
     ax.tick_params(axis="x", length=0)
     ax.spines[:].set_visible(False)
-    ax.set_xlabel(f"{g.shape[1]} channels" + (", ordered by the row that opens them most" if sort else ""))
+    ax.set_xlabel(f"{g.shape[1]} {unit}" + (", ordered by the row that opens them most" if sort else ""))
     bar = fig.colorbar(image, ax=ax, aspect=8, pad=0.015, ticks=sorted({0.0, reference or 0.0, top}))
     bar.outline.set_visible(False)
-    bar.set_label("gate")
+    bar.set_label(label)
     said = "; ".join(f"{k}: {', '.join(map(number, row))}" if len(row) <= 12 else
                      f"{k}: mean {number(row.mean())}, lowest {number(row.min())} (channel {row.argmin()}), "
                      f"highest {number(row.max())} (channel {row.argmax()})" for k, row in rows.items())
-    neutral = f" A gate of {reference:g} changes nothing." if reference else ""
-    fig.alt = (f"{opening(title)}The gates of {g.shape[1]} channels on a scale from 0 to {top:g}, one row "
+    neutral = f" A {label} of {reference:g} changes nothing." if reference else ""
+    fig.alt = (f"{opening(title)}The {label}s of {g.shape[1]} {unit} on a scale from 0 to {top:g}, one row "
                f"per name. {said}.{neutral}")
     return fig
 
