@@ -126,8 +126,8 @@ MUTANTS = [
      "return self.squash(self.join(self.far(self.near(x))))"),
     ("LKA: bias zero at the identity", WINDOW, "nn.init.ones_(self.join.bias)", "pass"),
 
-    ("rows: heads and widths exchanged", MIXING, "x.view(n, heads, c // heads, h * w).mT",
-     "x.view(n, c // heads, heads, h * w).transpose(1, 2).mT"),
+    ("rows: heads and widths exchanged", MIXING, "x.reshape(n, heads, c // heads, h * w).mT",
+     "x.reshape(n, c // heads, heads, h * w).transpose(1, 2).mT"),
     ("non-local: softmax over queries, read", MIXING, "return logits.softmax(-1) if", "return logits.softmax(-2) if"),
     ("non-local: scale forgotten", MIXING, "(q, k, v, scale=self.scale)", "(q, k, v)"),
     ("non-local: sum for mean in the dot form", MIXING, "(k.mT @ v) / k.shape[2]", "(k.mT @ v)"),
