@@ -247,6 +247,7 @@ def outcome(trial: Trial, call: Callable[..., Result], *args: Any) -> Result:
 def describe(result: Result) -> str:
     t = result.trial
     name = "plain host" if t.mechanism is None else f"{t.mechanism} at {t.socket}, {t.start} start"
+    name += "" if t.host == "small_host" else f" ({t.host})"
     time = "" if result.seconds is None else f" in {result.seconds:.0f} s"
     outcome = f"failed: {result.error}" if result.error else f"{result.accuracy:.3f}{time}"
     return f"  {t.task}, {name}, seed {t.seed}: {outcome}"

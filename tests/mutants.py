@@ -142,8 +142,8 @@ MUTANTS = [
     ("BoT: relative position reversed", MIXING, "self.columns[across[None] - across[:, None]",
      "self.columns[across[:, None] - across[None]"),
     ("BoT: root of d forgotten", MIXING, "scale = q.shape[-1] ** -0.5", "scale = 1.0"),
-    ("BoT: position never scaled", MIXING, "(scale if self.scale_position else 1.0)", "1.0"),
-    ("BoT: softmax over queries, read", MIXING, "else logits + bias).softmax(-1)", "else logits + bias).softmax(-2)"),
+    ("BoT: position never scaled", MIXING, "beta=scale if self.scale_position else 1.0)", "beta=1.0)"),
+    ("BoT: softmax over queries", MIXING, "a = logits.softmax(-1)", "a = logits.softmax(-2)"),
 
     ("efficient: queries over positions", LINEAR, "self.query(x).flatten(2).softmax(1)", "self.query(x).flatten(2).softmax(2)"),
     ("efficient: keys over the batch", LINEAR, "self.key(x).flatten(2).softmax(2)", "self.key(x).flatten(2).softmax(0)"),

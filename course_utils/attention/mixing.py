@@ -164,7 +164,8 @@ class BoT(Mechanism):
             map of another size than the tables.
 
     Parameters: 3 C^2, and with size (2 H + 2 W - 2) d.   Authors' socket: `instead`, the 3x3 of the last three blocks.
-    With size, same function as timm's BottleneckAttn(dim_head=C // heads, scale_pos_embed=True).
+    With size, same function as timm's BottleneckAttn(dim_head=C // heads, scale_pos_embed=True). The weights are then
+    computed in the open, since their gradient is needed for the tables; without size torch's fused kernel runs.
     """
 
     family = "mixing"
@@ -210,11 +211,17 @@ class BoT(Mechanism):
             raise ValueError(f"BoT: made for maps of {self.size[0]}x{self.size[1]}, got {tuple(x.shape)}. Its tables of relative "
                              f"positions fix the size: make it with size={tuple(x.shape[2:])}, or with size=None.")
         q, k, v = (to_rows(part, self.heads) for part in self.qkv(x).chunk(3, 1))
+        if self.size is None and not self.being_read:
+            return to_map(F.scaled_dot_product_attention(q, k, v), x.shape[2:])
         scale = q.shape[-1] ** -0.5
-        bias = None if self.size is None else self.position(q) * (scale if self.scale_position else 1.0)
-        if self.being_read:
-            logits = scale * q @ k.mT
-            a = (logits if bias is None else logits + bias).softmax(-1)          # (N, heads, HW, HW)
-            self.note("map", a)
-            return to_map(a @ v, x.shape[2:])
-        return to_map(F.scaled_dot_product_attention(q, k, v, attn_mask=bias), x.shape[2:])
+        logits = scale * q @ k.mT if self.size is None else self.logits(q, k, scale)
+        a = logits.softmax(-1)                                                   # (N, heads, HW, HW)
+        self.note("map", a)
+        return to_map(a @ v, x.shape[2:])
+
+    def logits(self, q: Tensor, k: Tensor, scale: float) -> Tensor:
+        """Both terms in one pass over the large matrix, (N, heads, HW, HW)."""
+        position = self.position(q)
+        both = torch.baddbmm(position.flatten(0, 1), q.flatten(0, 1), k.flatten(0, 1).mT, alpha=scale,
+                             beta=scale if self.scale_position else 1.0)
+        return both.view_as(position)
