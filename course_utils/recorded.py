@@ -101,12 +101,11 @@ def combined_arms(seeds: Iterable[int]) -> list[Trial]:
 
 CBAM_VARIANTS: dict[str, dict] = {
     name: {"mechanism": "cbam", "options": (("kernel_size", 15), *option, ("reduction", 4))} for name, option in {
-        "channel first": (), "spatial first": (("order", "spatial first"),),
-        "mean only": (("pool", "mean"),), "max only": (("pool", "max"),)}.items()}
+        "channel first": (), "spatial first": (("order", "spatial first"),), "mean only": (("pool", "mean"),)}.items()}
 
 
 def cbam_variants(seeds: Iterable[int]) -> list[Trial]:
-    """Lesson 04: CBAM on `nearest`, its two halves in both orders, its channel half with one pool or two."""
+    """Lesson 04: CBAM on `nearest`, its two halves in both orders, its channel half with two pools or one."""
     return [Trial("nearest", steps=300, seed=s, **arm) for s in seeds for arm in CBAM_VARIANTS.values()]
 
 
@@ -158,6 +157,11 @@ def large_hosts(seeds: Iterable[int]) -> list[Trial]:
     return [Trial("search", steps=400, host=host, seed=s) for s in seeds for host in LARGE_ARMS.values()]
 
 
+def large_confirmed(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 07: patch selection and its two rivals of about the same cost, once more on other seeds (each plus 100)."""
+    return [Trial("search", steps=400, host=host, seed=s + 100) for s in seeds for host in ("copy_4", "narrow_4", "zoom")]
+
+
 def two_places(seeds: Iterable[int]) -> list[Trial]:
     """Lesson 07: patch selection on `relate`, where two places must be compared."""
     return [Trial("relate", host="zoom", steps=400, seed=s) for s in seeds]
@@ -174,6 +178,7 @@ STUDIES = {"00_what": what_input, "01_ceilings": ceilings, "02_channel": channel
            "02_confirmed": confirmation, "03_spatial": spatial_arms, "03_confirmed": spatial_confirmed,
            "04_combined": combined_arms, "04_variants": cbam_variants, "05_mixing": mixing_arms,
            "05_position": mixing_position, "06_kernel": kernel_arms, "06_place": kernel_place, "07_large": large_hosts,
+           "07_confirmed": large_confirmed,
            "07_two_places": two_places, "07_pools": pools}
 
 
