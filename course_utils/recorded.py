@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -209,7 +210,8 @@ def main(argv: list[str] | None = None) -> None:
         return
     out = args.out or find(args.name)
     pool = ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn"), one_thread) if args.workers > 1 else None
-    run_study(STUDIES[args.name](args.seeds), out, pool)
+    with pool or contextlib.nullcontext():
+        run_study(STUDIES[args.name](args.seeds), out, pool)
 
 
 if __name__ == "__main__":
