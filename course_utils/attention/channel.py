@@ -152,7 +152,7 @@ class SRM(Gate):
             training (the batch norm then has one value per channel).
 
     Parameters: 4 C.   Authors' socket: `post`.
-    The deviation divides by H W - 1 as in the authors' code (the paper divides by H W); a 1x1 map has deviation sqrt(eps).
+    The deviation divides by H W - 1, as in the authors' code; a 1x1 map has deviation sqrt(eps).
     Not in timm or torchvision; compared with nested loops written from the formula.
     """
 

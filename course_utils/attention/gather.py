@@ -20,7 +20,7 @@ class GatherExcite(Gate):
 
     Args:
         channels: C, at least 1.
-        extent: e, 0 for the whole map (the default, best in the paper's table 1) or an even number.
+        extent: e, 0 for the whole map (the default) or an even number.
         start: "paper" only: without parameters there is nothing to learn.
 
     Raises:
