@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from .attention import PatchSelection
-from .models import SmallHost
-
-WIDTHS = (16, 48, 64, 64)      # of SmallHost
+from .attention.base import wide
+from .models import WIDTHS, SmallHost
 
 
 def refuse(attention, name: str) -> None:
@@ -61,7 +60,8 @@ class ZoomHost(nn.Module):
         hidden: width of the network that scores the places of the copy.
 
     Raises:
-        ValueError: a mechanism is given; a size that does not fit the step of the convolutions.
+        ValueError: a mechanism is given; a size that does not fit the step of the convolutions; afterwards, a picture
+            smaller than the patch.
 
     Shape: (N, 3, H, W) -> (N, classes).
     """
@@ -81,13 +81,16 @@ class ZoomHost(nn.Module):
     def places(self, x: Tensor) -> Tensor:
         """How likely each place of the copy is the one to read, (N, 1, h, w); sums to one."""
         scores = self.select.scores(x)
-        return scores.flatten(2).float().softmax(2).view_as(scores)
+        return wide(scores).flatten(2).softmax(2).view_as(scores)
 
     def patch(self, x: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The patch around the most likely place, p inside it, and its corner (N, 2) in pixels."""
-        side, best, wide = self.select.size // self.STEP, p.flatten(1).argmax(1), p.shape[3]
-        row = (best // wide - side // 2).clamp(0, p.shape[2] - side)
-        column = (best % wide - side // 2).clamp(0, wide - side)
+        side, best, across = self.select.size // self.STEP, p.flatten(1).argmax(1), p.shape[3]
+        if min(p.shape[2:]) < side:
+            raise ValueError(f"ZoomHost: a patch of {self.select.size}x{self.select.size} does not fit a picture of "
+                             f"{tuple(x.shape[2:])}. Make the host with a smaller size, a multiple of {self.STEP}.")
+        row = (best // across - side // 2).clamp(0, p.shape[2] - side)
+        column = (best % across - side // 2).clamp(0, across - side)
         n, steps = torch.arange(len(x), device=x.device)[:, None, None], torch.arange(side, device=x.device)
         inside = p[:, 0][n, row[:, None, None] + steps[:, None], column[:, None, None] + steps]     # (N, side, side)
         cut = self.select.cut(x, self.STEP * row[:, None], self.STEP * column[:, None])[:, 0]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from . import attention as mechanisms
 
 Mechanism = str | Callable[[int], nn.Module] | None
+WIDTHS = (16, 48, 64, 64)      # of the four layers of SmallHost
 PLACES = ("input", "pre", "post", "both", "instead", "head")
 
 
@@ -123,7 +124,7 @@ class SmallHost(nn.Module):
     LAYOUT = ((3, 2), (3, 2), (3, 1), (1, 1))      # kernel, stride
 
     def __init__(self, classes: int = 10, attention: Mechanism = None, at: str = "post", start: str = "paper",
-                 widths: Sequence[int] = (16, 48, 64, 64), layers: Sequence[int] | None = None):
+                 widths: Sequence[int] = WIDTHS, layers: Sequence[int] | None = None):
         super().__init__()
         check_place(at)
         check_sizes(classes, widths, len(self.LAYOUT))

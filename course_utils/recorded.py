@@ -83,7 +83,6 @@ def spatial_confirmed(seeds: Iterable[int]) -> list[Trial]:
     return [Trial("nearest", steps=600, seed=s + 100, **SPATIAL_ARMS["spatial gate, 15x15"]) for s in seeds]
 
 
-
 # On `what` and on `nearest`; the plain host, ECA and, on nearest, the spatial gate are in 02_channel and 03_spatial.
 COMBINED_ARMS: dict[str, dict] = {
     "plain": {"mechanism": None},

@@ -96,6 +96,17 @@ def test_wrong_arguments_are_refused(call, message):
         call()
 
 
+def test_a_picture_smaller_than_the_patch_is_refused():
+    with pytest.raises(ValueError, match=r"32x32 does not fit a picture of \(28, 40\).*smaller size"):
+        ZoomHost().eval()(torch.randn(1, 3, 28, 40))
+
+
+def test_double_precision_is_not_cut_when_places_are_chosen(x):
+    net = moved(ZoomHost()).double()
+    p = net.select.scores(x.double()).flatten(1).softmax(1)
+    torch.testing.assert_close(net.places(x.double()).flatten(1), p, rtol=1e-12, atol=0)
+
+
 def test_multiply_adds_are_those_of_the_formula():
     """Kernel area times channels in, channels out and positions, layer by layer; by hand for the small host."""
     x = torch.randn(2, 3, 56, 56)

@@ -12,7 +12,7 @@ from .base import Gate, odd, positive, wide
 class Coordinate(Gate):
     """Coordinate attention: one gate per row and one per column, for every channel.
 
-    Hou, Zhou & Feng, CVPR 2021, arXiv 2103.02907, eq. 4-10.   Taught in lesson 04.
+    Hou, Zhou & Feng, CVPR 2021, arXiv 2103.02907.   Taught in lesson 04.
 
         f = hswish(BN(W1 [mean along rows; mean along columns]))    (N, m, H + W)    one layer for both
         a = sigmoid(Wh f[:H])    (N, C, H, 1)        b = sigmoid(Ww f[H:])    (N, C, 1, W)
@@ -66,7 +66,7 @@ def zpool(x: Tensor, dim: int) -> Tensor:
 class Triplet(Gate):
     """Triplet attention: the spatial gate three times, with height, width and channel taking turns as "channel".
 
-    Misra et al., WACV 2021, arXiv 2010.03045, eq. 1-5.   Taught in lesson 04.
+    Misra et al., WACV 2021, arXiv 2010.03045.   Taught in lesson 04.
 
         plane(a, b) = sigmoid(BN(conv kxk ([max; mean] along the third axis)))
         y = (plane(C, W) + plane(H, C) + plane(H, W)) / 3 * x       (N, C, H, W)
@@ -113,7 +113,7 @@ class Triplet(Gate):
 class SimAM(Gate):
     """SimAM: without parameters, weigh each value by how far it stands out from its channel.
 
-    Yang et al., ICML 2021 (PMLR 139), eq. 5 and the authors' code.   Taught in lesson 04.
+    Yang et al., ICML 2021 (PMLR 139) and the authors' code.   Taught in lesson 04.
 
         v = sum over positions of (x - mean)^2 / (H W - 1)         (N, C, 1, 1)
         y = sigmoid((x - mean)^2 / (4 (v + lambda)) + 1/2) * x     (N, C, H, W)

@@ -16,7 +16,7 @@ POOLS = ("both", "mean", "max")
 class ChannelGate(Gate):
     """CBAM's channel gate: like SE, with the largest value beside the mean, through the same two layers.
 
-    Woo et al., ECCV 2018, arXiv 1807.06521, eq. 2.   Taught in lesson 04.
+    Woo et al., ECCV 2018, arXiv 1807.06521.   Taught in lesson 04.
 
         s = sigmoid(MLP(mean over positions) + MLP(max over positions))     (N, C)    one MLP for both
         y = s * x                                                           (N, C, H, W)
@@ -62,7 +62,7 @@ class ChannelGate(Gate):
 class CBAM(Mechanism):
     """Convolutional block attention module: first what (a channel gate), then where (a spatial gate).
 
-    Woo et al., ECCV 2018, arXiv 1807.06521, eq. 1-3.   Taught in lesson 04.
+    Woo et al., ECCV 2018, arXiv 1807.06521.   Taught in lesson 04.
 
         x' = ChannelGate(x) * x         (N, C, 1, 1) * (N, C, H, W)
         y  = SpatialGate(x') * x'       (N, 1, H, W) * (N, C, H, W)
@@ -123,7 +123,7 @@ class CBAM(Mechanism):
 class BAM(Gate):
     """Bottleneck attention module: a channel branch and a dilated spatial branch, added before the sigmoid; y = (1 + gate) x.
 
-    Park et al., BMVC 2018, arXiv 1807.06514, eq. 1-4.   Taught in lesson 04.
+    Park et al., BMVC 2018, arXiv 1807.06514.   Taught in lesson 04.
 
         c = BN(W2 (W1 mean + b1) + b2)                          (N, C, 1, 1)
         p = BN(1x1 (3x3 dilation d (3x3 dilation d (1x1 x))))   (N, 1, H, W)    narrow width C / r

@@ -44,7 +44,7 @@ class KernelMixture(KernelMechanism):
 class CondConv(KernelMixture):
     """CondConv: a kernel per picture, mixed from E experts by independent sigmoids.
 
-    Yang et al., NeurIPS 2019, arXiv 1904.04971, eq. 1 and 2.   Taught in lesson 06.
+    Yang et al., NeurIPS 2019, arXiv 1904.04971.   Taught in lesson 06.
 
         r = sigmoid(R mean(x) + b)              (N, E)
         y = conv(x; sum over e of r_e W_e)      (N, C_out, H, W)    a different kernel for every picture
@@ -79,7 +79,7 @@ class CondConv(KernelMixture):
 class DynamicConv(KernelMixture):
     """Dynamic convolution: a kernel per picture, mixed from K kernels by a softmax that starts out nearly flat.
 
-    Chen et al., CVPR 2020, arXiv 1912.03458, eq. 2 and section 3.   Taught in lesson 06.
+    Chen et al., CVPR 2020, arXiv 1912.03458.   Taught in lesson 06.
 
         p = softmax over k of (W2 relu(W1 mean(x)) + b2) / tau    (N, K)    hidden width max(1, C // reduction)
         y = conv(x; sum over k of p_k W_k)                        (N, C_out, H, W)

@@ -50,7 +50,7 @@ class PixelGate(Gate):
 class SpatialTransformer(Mechanism):
     """Spatial transformer: shift, turn and scale the picture before it is read.
 
-    Jaderberg et al., NeurIPS 2015, arXiv 1506.02025, eq. 1-5.   Taught in lesson 07.
+    Jaderberg et al., NeurIPS 2015, arXiv 1506.02025.   Taught in lesson 07.
 
         theta = W2 relu(W1 [relu(conv) x 2, pooled to 4x4])     (N, 2, 3)        the localisation network
         grid  = theta [column, row, 1]                          (N, H, W, 2)     where each output pixel looks, -1 to 1
@@ -97,7 +97,7 @@ class SpatialTransformer(Mechanism):
 class PatchSelection(Mechanism):
     """Patch selection: look at a small copy of the picture, choose where to zoom, read there.
 
-    Katharopoulos & Fleuret, ICML 2019 (attention sampling), arXiv 1905.03711, section 3.   Taught in lesson 07.
+    Katharopoulos & Fleuret, ICML 2019 (attention sampling), arXiv 1905.03711.   Taught in lesson 07.
 
         s = scorer(mean-pooled x)                       (N, 1, H/f, W/f)     a small convolutional network, f = factor
         p = softmax over positions of s                 (N, HW/f^2)
@@ -185,7 +185,7 @@ class PatchSelection(Mechanism):
 class AttentionPool(Mechanism):
     """Attention pooling: in place of the plain mean over positions, a mean whose weights are computed from the map.
 
-    Ilse, Tomczak & Welling, ICML 2018, arXiv 1802.04712, eq. 7 and 8.   Taught in lesson 07.
+    Ilse, Tomczak & Welling, ICML 2018, arXiv 1802.04712.   Taught in lesson 07.
 
         s = w . tanh(V x_i + c) at every position    (N, HW)      V (h, C), w (h)
         a = softmax over positions of s              (N, HW)

@@ -38,7 +38,7 @@ class KernelMechanism(Mechanism):
 class SelectiveKernel(KernelMechanism):
     """Selective kernel: a 3x3 and a 5x5 window side by side; each channel chooses between them by the whole picture.
 
-    Li et al., CVPR 2019, arXiv 1903.06586, eq. 1-6.   Taught in lesson 06.
+    Li et al., CVPR 2019, arXiv 1903.06586.   Taught in lesson 06.
 
         u1 = relu(BN(3x3 x)),  u2 = relu(BN(3x3 dilation 2 x))       (N, C, H, W)     further branches: dilation 3, ...
         z  = relu(BN(W mean(u1 + u2)))                               (N, d)
@@ -94,7 +94,7 @@ class SelectiveKernel(KernelMechanism):
 class SplitAttention(KernelMechanism):
     """Split attention: the channels of one grouped convolution as R branches; softmax over them, channel by channel.
 
-    Zhang et al., CVPR-W 2022 (ResNeSt), arXiv 2004.08955, eq. 1-3.   Taught in lesson 06.
+    Zhang et al., CVPR-W 2022 (ResNeSt), arXiv 2004.08955.   Taught in lesson 06.
 
         u = relu(BN(3x3 x)) with R C channels in R G groups     (N, R, C, H, W)
         z = relu(BN(W1 mean(sum over r of u) + b1))             (N, d)       W1, W2 in G groups

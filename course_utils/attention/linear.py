@@ -11,7 +11,7 @@ from .base import Mechanism, positive, zero
 class EfficientAttention(Mechanism):
     """Linear attention: first collect a few summaries of the whole map, then hand them out; never an HW x HW matrix.
 
-    Shen et al., WACV 2021, arXiv 1812.01243, eq. 4-6.   Taught in lesson 05.
+    Shen et al., WACV 2021, arXiv 1812.01243.   Taught in lesson 05.
 
         q = softmax over channels of Wq x       (N, d, HW)
         k = softmax over positions of Wk x      (N, d, HW)
@@ -61,7 +61,7 @@ class EfficientAttention(Mechanism):
 class DoubleAttention(Mechanism):
     """Double attention: gather features into a few bags by one attention, distribute them by another.
 
-    Chen et al., NeurIPS 2018 (A^2-Nets), arXiv 1810.11579, eq. 3-6.   Taught in lesson 05, exercise.
+    Chen et al., NeurIPS 2018 (A^2-Nets), arXiv 1810.11579.   Taught in lesson 05, exercise.
 
         a = Wa x                                (N, m, HW)      features
         b = softmax over positions of Wb x      (N, n, HW)      gather: where each bag collects
@@ -112,7 +112,7 @@ class DoubleAttention(Mechanism):
 class CrissCross(Mechanism):
     """Criss-cross attention: every position looks along its row and its column; twice, so that all places are reached.
 
-    Huang et al., ICCV 2019, arXiv 1811.11721, eq. 1-3.   Taught in lesson 05.
+    Huang et al., ICCV 2019, arXiv 1811.11721.   Taught in lesson 05.
 
         q, k, v = Wq x, Wk x, Wv x                              (N, C/8, H, W) twice, (N, C, H, W)
         a = softmax over the H + W - 1 places u of q_i . k_u    row and column of i together, i itself once

@@ -27,7 +27,7 @@ def to_map(rows: Tensor, size: tuple[int, int]) -> Tensor:
 class NonLocal(Mechanism):
     """Non-local block: every position gets a weighted mean over all positions, weighted by similarity, added to itself.
 
-    Wang et al., CVPR 2018, arXiv 1711.07971, eq. 1-6.   Taught in lesson 05.
+    Wang et al., CVPR 2018, arXiv 1711.07971.   Taught in lesson 05.
 
         q, k, v = Wq x, Wk x, Wv x             (N, d, HW) each
         a = softmax over j of q_i . k_j        (N, HW, HW)       form="embedded"
@@ -97,7 +97,7 @@ class NonLocal(Mechanism):
 class GlobalContext(Mechanism):
     """Global context block: one weighted mean for the whole map, through a bottleneck, added at every position.
 
-    Cao et al., ICCV-W 2019, arXiv 1904.11492, section 3.3.   Taught in lesson 05.
+    Cao et al., ICCV-W 2019, arXiv 1904.11492.   Taught in lesson 05.
 
         a = softmax over positions of w . x + b       (N, 1, HW)       the same for every query
         c = sum_j a_j x_j                             (N, C)           where SE takes the plain mean
@@ -146,7 +146,7 @@ class GlobalContext(Mechanism):
 class BoT(Mechanism):
     """Self-attention with relative position, in place of a 3x3 convolution.
 
-    Srinivas et al., CVPR 2021, arXiv 2101.11605, figure 4.   Taught in lesson 05.
+    Srinivas et al., CVPR 2021, arXiv 2101.11605.   Taught in lesson 05.
 
         q, k, v = Wq x, Wk x, Wv x      (N, heads, HW, d)    d = C / heads, no bias, no projection afterwards
         a = softmax over j of (q_i . k_j + q_i . (r^h_{row j - row i} + r^w_{column j - column i})) / sqrt(d)

@@ -12,7 +12,7 @@ from .base import Gate, odd, positive
 class SpatialGate(Gate):
     """CBAM's spatial gate: weigh each position by what the strongest and the mean channel show around it.
 
-    Woo et al., ECCV 2018, arXiv 1807.06521, eq. 3.   Taught in lesson 03.
+    Woo et al., ECCV 2018, arXiv 1807.06521.   Taught in lesson 03.
 
         d = [mean over channels; max over channels] of x    (N, 2, H, W)
         m = sigmoid(conv kxk (d))                           (N, 1, H, W)
@@ -56,7 +56,7 @@ class SpatialGate(Gate):
 class SpatialSE(Gate):
     """sSE: weigh each position by its own channels, nothing around it.
 
-    Roy, Navab & Wachinger, MICCAI 2018, arXiv 1803.02579, section 2.   Taught in lesson 03.
+    Roy, Navab & Wachinger, MICCAI 2018, arXiv 1803.02579.   Taught in lesson 03.
 
         m = sigmoid(w . x + b) at every position    (N, 1, H, W)      w (C), a 1x1 convolution
         y = m * x                                   (N, C, H, W)
@@ -88,7 +88,7 @@ class SpatialSE(Gate):
 class AttentionGate(Gate):
     """Attention gate: a coarse, later map says which positions of an early map, on a skip path, may pass.
 
-    Oktay et al., MIDL 2018, arXiv 1804.03999, eq. 1.   Taught in lesson 03.
+    Oktay et al., MIDL 2018, arXiv 1804.03999.   Taught in lesson 03.
 
         q = psi . relu(Wx x + up(Wg g)) + b    (N, 1, H/2, W/2)    Wx: 2x2 stride 2; Wg: 1x1 with bias; psi (C_i)
         m = up(sigmoid(q))                     (N, 1, H, W)        up: bilinear to the size of the other

@@ -25,7 +25,7 @@ class PreActivation(nn.Module):
 class ResidualMask(Gate):
     """Residual attention: an hourglass makes a mask that can only add to what was there, y = (1 + mask) x.
 
-    Wang et al., CVPR 2017, arXiv 1704.06904, eq. 3 and figure 2.   Taught in lesson 03.
+    Wang et al., CVPR 2017, arXiv 1704.06904.   Taught in lesson 03.
 
         d = unit(max-pool 3x3 stride 2 (x)), `levels` times            down: every position sees a large part
         u = unit(bilinear upsampling + skip), then once more up        up, back to (H, W)
@@ -83,7 +83,7 @@ class ResidualMask(Gate):
 class LargeKernel(Gate):
     """Large-kernel attention: weigh every value by a window of 23x23, without any squashing.
 
-    Guo et al., CVMJ 2023, arXiv 2202.09741, eq. 1 and 2.   Taught in lesson 03.
+    Guo et al., CVMJ 2023, arXiv 2202.09741.   Taught in lesson 03.
 
         a = conv 1x1 (depthwise 7x7, dilation 3 (depthwise 5x5 (x)))    (N, C, H, W)    no sigmoid: any sign and size
         y = a * x                                                       (N, C, H, W)

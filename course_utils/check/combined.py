@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .report import Mistake, Report, close_number, exercise
-from .spatial import compare
+from .report import Mistake, Report, close_number, compare, exercise
 from .start import numbers
 
 

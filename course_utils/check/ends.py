@@ -6,9 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .mixing import rough_number
-from .report import Mistake, Report, exercise
-from .spatial import compare
+from .report import Mistake, Report, compare, exercise, rough_number
 from .start import numbers
 
 

@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .report import Mistake, Report, close_number, exercise
-from .spatial import compare
+from .report import Mistake, Report, close_number, compare, exercise
 from .start import numbers
 
 KERNEL, ROUTER = 9 * 64 * 64, 64 * 16 + 16 * 4 + 4

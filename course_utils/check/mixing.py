@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from .report import Mistake, Report, close_number, exercise
-from .spatial import compare
+from .report import Mistake, Report, compare, exercise, rough_number
 from .start import numbers
-
-
-def rough_number(report: Report, answer: float, wanted: float, what: str, tolerance: float) -> None:
-    """A number of which the size matters. Causes are told apart by their share: they differ by powers of ten."""
-    number = isinstance(answer, int | float) and not isinstance(answer, bool)
-    if number and not math.isfinite(answer):
-        report.wrong(f"{what}: got {answer}", "something was divided by zero, or grew too large to be counted.")
-    near = number and abs(answer - wanted) <= tolerance
-    close_number(report, answer, wanted, what, tolerance if near or not number else abs(answer) / 100)
 
 
 @exercise("Memory of one map", [

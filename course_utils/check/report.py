@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
@@ -134,3 +135,32 @@ def close_number(report: Report, answer: Any, wanted: float, what: str, toleranc
                       if isinstance(m.answer, int | float) and abs(m.answer - answer) <= tolerance), "")
         report.wrong(f"{what}: got {answer:g}, which is {'more' if answer > wanted else 'less'} than expected", cause)
     report.right(f"{what}: {answer:g}")
+
+
+def rough_number(report: Report, answer: float, wanted: float, what: str, tolerance: float) -> None:
+    """A number of which the size matters. Causes are told apart by their share: they differ by powers of ten."""
+    number = isinstance(answer, int | float) and not isinstance(answer, bool)
+    if number and not math.isfinite(answer):
+        report.wrong(f"{what}: got {answer}", "something was divided by zero, or grew too large to be counted.")
+    near = number and abs(answer - wanted) <= tolerance
+    close_number(report, answer, wanted, what, tolerance if near or not number else abs(answer) / 100)
+
+
+def compare(report: Report, answer: Callable, arguments: tuple, wanted: Tensor, what: str,
+            wrong_values: Callable[[Any], Any] | None = None) -> None:
+    """Call the learner's function on copies: a tensor of that shape, the arguments untouched, the same numbers.
+
+    A known mistake is named as well where its result has another shape.
+    """
+    if wrong_values is None:
+        def wrong_values(wrong):
+            return wrong(*arguments)
+    copies = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
+    got = report.call(answer, *copies)
+    if any(isinstance(a, Tensor) and not torch.equal(a, b) for a, b in zip(arguments, copies, strict=True)):
+        report.wrong("your function changed what it was given", "an in-place operation such as x *= gate; write x * gate.")
+    shape = tuple(wanted.shape)
+    if isinstance(got, Tensor) and tuple(got.shape) != shape:
+        report.wrong(f"the result for {what} should have shape {shape}, got {tuple(got.shape)}",
+                     report.cause_of(got.detach(), wrong_values) or report.shape_cause(got, shape))
+    report.same(report.tensor(got, shape, f"the result for {what}"), wanted, f"values for {what}", wrong_values)

@@ -4,35 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .channel import built
-from .report import Mistake, Report, close_number, exercise
+from .report import Mistake, Report, close_number, compare, exercise
 from .start import numbers
-
-
-def compare(report: Report, answer: Callable, arguments: tuple, wanted: Tensor, what: str,
-            wrong_values: Callable[[Any], Any] | None = None) -> None:
-    """Call the learner's function on copies: a tensor of that shape, the arguments untouched, the same numbers.
-
-    A known mistake is named as well where its result has another shape.
-    """
-    if wrong_values is None:
-        def wrong_values(wrong):
-            return wrong(*arguments)
-    copies = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
-    got = report.call(answer, *copies)
-    if any(isinstance(a, Tensor) and not torch.equal(a, b) for a, b in zip(arguments, copies, strict=True)):
-        report.wrong("your function changed what it was given", "an in-place operation such as x *= gate; write x * gate.")
-    shape = tuple(wanted.shape)
-    if isinstance(got, Tensor) and tuple(got.shape) != shape:
-        report.wrong(f"the result for {what} should have shape {shape}, got {tuple(got.shape)}",
-                     report.cause_of(got.detach(), wrong_values) or report.shape_cause(got, shape))
-    report.same(report.tensor(got, shape, f"the result for {what}"), wanted, f"values for {what}", wrong_values)
 
 
 @exercise("Parameters of a spatial gate", [

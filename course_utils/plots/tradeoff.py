@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FuncFormatter
 
 from ..stats import t_interval
@@ -48,7 +49,8 @@ def tradeoff(results: dict, xlabel: str = "million multiply-adds per picture", y
     costs = [entry[0] for entry in results.values()]
     ax.set_xlim(min(costs) / 1.4, max(costs) * 2.2)      # labels stand at the right of their dots
     for x, y, text in places:
-        ax.text(x, y, text, fontsize=9, va="center", ha="left", color=INK, gid="name")
+        ax.text(x, y, text, fontsize=9, va="center", ha="left", color=INK, gid="name", zorder=5,
+                path_effects=[Stroke(linewidth=4, foreground="white"), Normal()])      # readable over another's interval
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else ""))
     ax.grid(axis="y")
