@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,6 +102,22 @@ class Epochs:
                 index = index.to(self.data.x.device)
                 x = self.data.x[index]
                 yield to_batch(crop_and_flip(x, g) if self.augment else x, self.data.y[index])
+
+
+class Steps:
+    """A given number of batches, in as many epochs as that takes: a budget that does not depend on the size of the set."""
+
+    def __init__(self, data: Images, steps: int, batch_size: int = 64, seed: int = 0, augment: bool = True):
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
+        per_epoch = len(Epochs(data, 1, batch_size))
+        self.epochs, self.steps = Epochs(data, -(-steps // per_epoch), batch_size, seed, augment), steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        return islice(self.epochs, self.steps)
 
 
 def to_batch(x: Tensor, y: Tensor) -> Batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -208,6 +209,11 @@ class SmallResNet(nn.Module):
 
 
 HOSTS: dict[str, type[nn.Module]] = {"small_host": SmallHost, "small_resnet": SmallResNet}
+# Controls of a study: no attention, and more parameters than the same host has with attention at all of its places.
+CONTROLS: dict[str, Callable[..., nn.Module]] = {
+    "wide_host": partial(SmallHost, widths=(18, 54, 72, 72)),
+    "wide_resnet": partial(SmallResNet, widths=(17, 33, 66)),
+}
 
 
 def count_parameters(net: nn.Module) -> int:

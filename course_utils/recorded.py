@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import multiprocessing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -159,12 +159,128 @@ def pools(seeds: Iterable[int]) -> list[Trial]:
         Trial("where", mechanism="attention_pool", socket="head", seed=s))]
 
 
+# Plugged into the same finished host, identity start: before training all arms of a seed compute the same.
+PRE_ARMS: dict[str, dict] = {
+    "plain": {},
+    "wider host": {"host": "wide_host"},
+    "pixel gate, input": {"mechanism": "pixel_gate", "socket": "input"},
+    "spatial gate, pre": {"mechanism": "spatial_gate", "socket": "pre"},
+    "spatial gate, post": {"mechanism": "spatial_gate", "socket": "post"},
+    "attention pooling, head": {"mechanism": "attention_pool", "socket": "head"},
+}
+LARGE_PRE_ARMS = ("plain", "spatial gate, pre", "spatial gate, post", "attention pooling, head")
+
+
+def plugged(task: str, steps: int, seed: int, arm: dict, **more) -> Trial:
+    """A trial of an arm whose mechanism, if it has one, is plugged into the finished host with the identity start."""
+    how = {"plugged": True, "start": "identity"} if "mechanism" in arm else {}
+    return Trial(task, steps=steps, seed=seed, **{**how, **more, **arm})
+
+
+def pre_arms(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 09: before the convolution, after it, at the two ends, where one of many objects matters."""
+    return [plugged("where", 800, s, arm) for s in seeds for arm in PRE_ARMS.values()]
+
+
+def pre_large(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 09: the same in a larger picture with more objects."""
+    return [plugged("crowd", 800, s, PRE_ARMS[arm]) for s in seeds for arm in LARGE_PRE_ARMS]
+
+
+def pre_again(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 09: the arms of `crowd` on `where`, once more on other seeds (each plus 100)."""
+    return [plugged("where", 800, s + 100, PRE_ARMS[arm]) for s in seeds for arm in LARGE_PRE_ARMS]
+
+
+# SE with r = 4 at every block of a small residual network, in the places of SENet's own comparison.
+POST_ARMS: dict[str, dict] = {
+    "plain": {},
+    "wider host": {"host": "wide_resnet"},
+    **{f"SE, {at}": {"mechanism": "se", "socket": at, "options": (("reduction", 4),)}
+       for at in ("pre", "inner", "post", "after_add", "identity")},
+}
+
+
+def post_arms(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 10: SE in five places of a residual network, on near-identical objects."""
+    return [plugged("alike", 400, s, arm, host=arm.get("host", "small_resnet")) for s in seeds for arm in POST_ARMS.values()]
+
+
+def post_clothes(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 10: the same on Fashion-MNIST (the files must be there: see images.fashion_mnist)."""
+    return [plugged("fashion_mnist", 400, s, arm, host=arm.get("host", "small_resnet"), batch_size=64, test_size=10_000)
+            for s in seeds for arm in POST_ARMS.values()]
+
+
+# Where to plug in: before, after, both; and twice in one place, which has about the parameters of both.
+BOTH_ARMS: dict[str, dict] = {
+    "plain": {},
+    "pre": {"socket": "pre"},
+    "post": {"socket": "post"},
+    "both": {"socket": "both"},
+    "pre, twice": {"socket": "pre", "times": 2},
+    "post, twice": {"socket": "post", "times": 2},
+}
+# Two tasks with a mechanism that can do something there: task -> (host, steps).
+BOTH_TASKS: dict[str, tuple[str, int]] = {"what": ("small_host", 800), "alike": ("small_resnet", 400)}
+R4 = {"mechanism": "se", "options": (("reduction", 4),)}
+
+
+def both_arms(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 11: SE before, after, both, or twice in one place, on two tasks."""
+    return [plugged(task, steps, s, {**R4, **arm} if arm else {}, host=host)
+            for task, (host, steps) in BOTH_TASKS.items() for s in seeds for arm in BOTH_ARMS.values()]
+
+
+def both_again(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 11: the arms on `what` once more, on other seeds (each plus 100)."""
+    return [t for t in both_arms([s + 100 for s in seeds]) if t.task == "what"]
+
+
+def both_stages(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 11: pre and post in one stage of three, and in all, on near-identical objects."""
+    return [plugged("alike", 400, s, {**R4, "socket": "both", "layers": layers}, host="small_resnet")
+            for s in seeds for layers in ((1,), (2,), (3,), ())]
+
+
+def on_other_seeds(study: Callable[[Iterable[int]], list[Trial]]) -> Callable[[Iterable[int]], list[Trial]]:
+    """The same study once more, each seed plus 100."""
+    def again(seeds: Iterable[int]) -> list[Trial]:
+        return study([s + 100 for s in seeds])
+    again.__doc__ = f"{study.__doc__} On other seeds (each plus 100)."
+    return again
+
+
+# A trained host (400 steps), what is plugged into it, and what it had before. Measured at once and after 100 more steps.
+SWAP_ARMS: dict[str, dict] = {
+    "nothing": {},
+    "SE, identity": {"mechanism": "se", "start": "identity"},
+    "SE, paper": {"mechanism": "se", "start": "paper"},
+    "CBAM, identity": {"mechanism": "cbam", "start": "identity"},
+    "CBAM, paper": {"mechanism": "cbam", "start": "paper"},
+    "SE kept": {"had": "se"},
+    "SE to ECA, identity": {"had": "se", "mechanism": "eca", "start": "identity"},
+    "SE to ECA, paper": {"had": "se", "mechanism": "eca", "start": "paper"},
+}
+
+
+def swaps(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 13: attention for a trained host, and one mechanism for another, at once and after 100 steps."""
+    return [Trial("twins", seed=s, before=400, steps=steps, lr=2e-3, socket="post", plugged=True, **arm)
+            for s in seeds for arm in SWAP_ARMS.values() for steps in (0, 100)]
+
+
 STUDIES = {"00_what": what_input, "01_ceilings": ceilings, "02_channel": channel_arms, "02_longer": twice_as_long,
            "02_confirmed": confirmation, "03_spatial": spatial_arms, "03_confirmed": spatial_confirmed,
            "04_combined": combined_arms, "05_mixing": mixing_arms,
            "05_position": mixing_position, "06_kernel": kernel_arms, "07_large": large_hosts,
            "07_confirmed": large_confirmed,
-           "07_two_places": two_places, "07_pools": pools}
+           "07_two_places": two_places, "07_pools": pools,
+           "09_pre": pre_arms, "09_large": pre_large, "09_again": pre_again,
+           "10_alike": post_arms, "10_alike_again": on_other_seeds(post_arms),
+           "10_fashion": post_clothes,
+           "11_both": both_arms, "11_again": both_again, "11_stages": both_stages,
+           "13_swap": swaps, "13_again": on_other_seeds(swaps)}
 
 
 def find(name: str) -> Path:

@@ -9,151 +9,19 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-import traceback
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, as_completed
-from dataclasses import asdict, dataclass, fields, replace
-from datetime import date
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from . import models, tasks
-from .large import LARGE
-from .models import count_parameters
-from .runtime import best_device, rehearsing
+from .runtime import rehearsing
 from .stats import t_interval
-from .train import evaluate, fit
+from .trial import HOSTS, TEST_SEED, Result, Trial, failed, network, run_trial, stable_options
 
-HOSTS = {**models.HOSTS, **LARGE}
-SEEDING = threading.Lock()      # torch has one generator for the process: seeding and drawing must not be interleaved
-TEST_SEED = 2_000_003      # one test set for all trials of a task: differences between trials are not differences of luck
-
-
-def frozen(value: Any) -> Any:
-    """Lists to tuples, at every depth: JSON knows no tuples, and a trial must be hashable."""
-    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
-
-
-def stable_options(options: Any) -> tuple[tuple[str, Any], ...]:
-    """A dict, or pairs from a file, as sorted pairs."""
-    pairs = options.items() if isinstance(options, dict) else options
-    return tuple(sorted((str(k), frozen(v)) for k, v in pairs))
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One training run: what is trained on what, with which seed and which budget. Two equal trials are the same trial.
-
-    Args:
-        task: a name of tasks.TASKS.
-        mechanism: a name of attention.REGISTRY, or None for the plain host.
-        socket: where it is plugged in; "none" for the plain host.
-        start: the mechanism's start.
-        options: further arguments of the mechanism as sorted (name, value) pairs.
-        seed: initial weights and training pictures. Trials of the same seed see the same pictures: they are pairs.
-        layers: which layers of the host get it; (): all that can.
-        steps, batch_size, lr: the budget.
-        test_size: pictures to test on, made of scans that no training picture holds.
-    """
-
-    task: str
-    host: str = "small_host"
-    mechanism: str | None = None
-    socket: str = "post"
-    start: str = "paper"
-    options: tuple[tuple[str, Any], ...] = ()
-    layers: tuple[int, ...] = ()
-    seed: int = 0
-    steps: int = 800
-    batch_size: int = 32
-    lr: float = 1e-2
-    test_size: int = 2000
-
-    def __post_init__(self):
-        if self.host not in HOSTS:
-            raise ValueError(f"unknown host {self.host!r}. Known: {', '.join(HOSTS)}")
-        # One stable form: equal trials must have equal keys, whoever wrote them.
-        for name, kind in (("options", stable_options), ("layers", frozen), ("lr", float), ("seed", int), ("steps", int),
-                           ("batch_size", int), ("test_size", int)):
-            object.__setattr__(self, name, kind(getattr(self, name)))
-        if self.mechanism is not None and self.socket == "none":
-            raise ValueError(f"mechanism {self.mechanism!r} needs a socket, got 'none'; name one, for example 'post'")
-        if self.mechanism is None:
-            for name, value in (("socket", "none"), ("start", "paper"), ("options", ()), ("layers", ())):
-                object.__setattr__(self, name, value)
-
-    @property
-    def key(self) -> str:
-        """The same text on every machine, in every session: the settings in the order of their names.
-
-        `layers` came later than the first recorded results: it is left out where it says nothing, so old keys stay.
-        """
-        settings = asdict(self)
-        if not self.layers:
-            del settings["layers"]
-        return json.dumps(settings, sort_keys=True)
-
-    @property
-    def arm(self) -> Trial:
-        """The configuration without its seed: what is compared."""
-        return replace(self, seed=0)
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished trial: an accuracy, or the error that ended it."""
-
-    trial: Trial
-    accuracy: float | None = None
-    seconds: float | None = None
-    parameters: int | None = None
-    error: str | None = None
-    device: str = ""
-    torch: str = ""
-    date: str = ""
-
-
-def network(trial: Trial) -> torch.nn.Module:
-    """The host of a trial with its mechanism plugged in, initial weights from the trial's seed."""
-    attention = None
-    if trial.mechanism is not None:
-        from . import attention as mechanisms
-        mechanisms.find(trial.mechanism)
-        def attention(channels: int, **shape: int) -> torch.nn.Module:      # a place may ask for out_channels and stride
-            return mechanisms.build(trial.mechanism, channels, start=trial.start, **dict(trial.options), **shape)
-    socket = "post" if trial.mechanism is None else trial.socket
-    where = {"layers": trial.layers} if trial.layers else {}
-    with SEEDING:
-        torch.manual_seed(trial.seed)
-        return HOSTS[trial.host](tasks.find(trial.task).classes, attention, socket, trial.start, **where)
-
-
-def run_trial(trial: Trial) -> Result:
-    """Train and test; an error becomes part of the result. The accuracy is that of the last step, never the best one."""
-    device = best_device()
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    about = {"device": name, "torch": torch.__version__, "date": date.today().isoformat()}
-    try:
-        net = network(trial).to(device)
-        stream = tasks.Stream(trial.task, trial.steps, trial.batch_size, seed=trial.seed, device=device)
-        history = fit(net, stream, lr=trial.lr, progress=False)
-        if history.interrupted:
-            raise KeyboardInterrupt
-        accuracy = evaluate(net, tasks.make(trial.task, trial.test_size, "test", TEST_SEED, device))
-        return Result(trial, accuracy, round(history.seconds, 2), count_parameters(net), **about)
-    except Exception as error:
-        return failed(trial, error, **about)
-
-
-def failed(trial: Trial, error: BaseException, **about: Any) -> Result:
-    """The result of a trial that an error ended, with the place where it happened."""
-    trace = traceback.extract_tb(error.__traceback__)
-    where = f" ({trace[-1].name}, line {trace[-1].lineno})" if trace else ""
-    return Result(trial, error=f"{type(error).__name__}: {error}{where}", **about)
+__all__ = ["HOSTS", "TEST_SEED", "Difference", "Result", "Trial", "accuracies", "difference", "network", "read", "run_study",
+           "run_trial"]
 
 
 def write(result: Result, path: Path) -> None:

@@ -93,9 +93,9 @@ def what(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
     return Batch(x, classes[row, asked], box(n, size, top[row, asked], left[row, asked], side, device))
 
 
-def where(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
+def where(n: int, split: str, g: torch.Generator, device: torch.device, size: int = 64, pieces: int = 30) -> Batch:
     """One whole digit in a large field of strokes: pieces of 8x8 pixels cut from other digits. Which digit is it?"""
-    size, side, piece, pieces, margin = 64, 12, 8, 30, 2
+    side, piece, margin = 12, 8, 2
     label = integers(10, (n,), g)
     sources = scans(integers(10, (n, pieces), g), split, side, g, device)                # (N, K, 12, 12)
     cut = integers(side - piece + 1, (2, n, pieces), g).to(device)
@@ -115,6 +115,11 @@ def where(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch
     field = field.masked_fill(clear, 0.0)                                                # no stroke touches the digit
     place(field, scans(label[:, None], split, side, g, device), top[:, None], left[:, None])
     return Batch(field.expand(-1, 3, -1, -1).clone(), label, box(n, size, top, left, side, device))
+
+
+def crowd(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
+    """As `where`, in a larger picture with more strokes, as dense as there: 80x80 pixels, of which the digit has 144."""
+    return where(n, split, g, device, size=80, pieces=46)
 
 
 def nearest(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
@@ -205,13 +210,24 @@ def twins(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch
     return Batch(x.amax(1, keepdim=True).expand(-1, 3, -1, -1).clone(), label, mask.any(1))
 
 
+def alike(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
+    """As `twins`, seen badly: at half the resolution, a zero of 5 pixels, and with noise of 0.1. On which side is the gap?"""
+    x, y, mask = twins(n, split, g, device)
+    x = F.avg_pool2d(x, 2)
+    noise = torch.Generator(device).manual_seed(int(torch.randint(2**31, (), generator=g)))
+    x = x + 0.1 * torch.randn(x.shape, generator=noise, device=device)
+    return Batch(x, y, F.max_pool2d(mask[:, None].float(), 2)[:, 0].bool())
+
+
 TASKS: dict[str, Task] = {
     "what": Task(what, "Which digit has the colour of the frame?", 10, 0.1, 56),
     "where": Task(where, "Which digit is hidden among the strokes?", 10, 0.1, 64),
+    "crowd": Task(crowd, "Which digit is hidden among the strokes?", 10, 0.1, 80),
     "nearest": Task(nearest, "Which digit is nearest to the dot?", 10, 0.1, 64),
     "search": Task(search, "Which digit is red?", 10, 0.1, 128),
     "relate": Task(relate, "Do the two digits say the same?", 2, 0.5, 48),
     "twins": Task(twins, "One ring has a gap. On which side?", 4, 0.25, 48),
+    "alike": Task(alike, "One ring has a gap. On which side?", 4, 0.25, 24),
 }
 
 
@@ -233,7 +249,7 @@ def make(name: str, n: int, split: str = "train", seed: int | torch.Generator = 
     """n pictures of a task, with answers and evidence masks, on the device (the processor, if none is given).
 
     Args:
-        name: "what", "where", "relate" or "twins".
+        name: of TASKS.
         n: number of pictures, at least 1.
         split: "train" or "test": which scans the pictures are made of. No scan is in both.
         seed: an integer, or a CPU generator that goes on from where it is.

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from right_sockets import RIGHT as RIGHT_SOCKETS
 from torch import nn
 
 from course_utils import check
@@ -153,6 +154,7 @@ RIGHT = {
     "pool_by": [lambda x, s: (x * s.flatten(1).softmax(1).view_as(s)).sum((2, 3)),
                 lambda x, s: (x.flatten(2) @ s.flatten(2).softmax(2).mT)[..., 0]],
     "look_at": [by_centre, by_edges],
+    **RIGHT_SOCKETS,
 }
 
 
@@ -177,7 +179,7 @@ def test_wrong_answer_is_rejected_with_its_cause(name, mistake, capsys):
         assert mistake.cause in said
 
 
-CLASSES = {"se", "identity_start", "spatial_gate"}
+CLASSES = {"se", "identity_start", "spatial_gate", "eased"}
 FUNCTIONS = {name for name, answers in RIGHT.items() if callable(answers[0])} - CLASSES
 
 

@@ -15,6 +15,7 @@ import torch
 from scipy import stats
 
 from course_utils import study, tasks
+from course_utils import trial as trial_module
 from course_utils.study import (
     Result,
     Trial,
@@ -42,7 +43,7 @@ def plain_surroundings(monkeypatch):
     """No rehearsal, and the processor: there a trial gives the same to the last bit."""
     monkeypatch.delenv("COURSE_REHEARSE", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")       # for the processes that a test starts
-    monkeypatch.setattr(study, "best_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(trial_module, "best_device", lambda: torch.device("cpu"))
 
 
 class Runner:
@@ -161,14 +162,14 @@ def test_trials_of_one_seed_see_the_same_pictures_and_all_the_same_test(monkeypa
     def fit(net, stream, **_):
         trained_on.append(torch.cat([batch.x for batch in stream]))
         return History()
-    monkeypatch.setattr(study, "fit", fit)
-    monkeypatch.setattr(study, "evaluate", lambda net, batch: tested_on.append(batch.x) or 0.5)
+    monkeypatch.setattr(trial_module, "fit", fit)
+    monkeypatch.setattr(trial_module, "evaluate", lambda net, batch: tested_on.append(batch.x) or 0.5)
     for trial in (tiny(), tiny(mechanism="se"), tiny(seed=1)):
         assert run_trial(trial).error is None
     assert torch.equal(trained_on[0], trained_on[1]) and not torch.equal(trained_on[0], trained_on[2])
     assert len(trained_on[0]) == 2 * 4
     assert torch.equal(tested_on[0], tested_on[1]) and torch.equal(tested_on[0], tested_on[2])
-    expected = tasks.make("twins", 300, "test", study.TEST_SEED, study.best_device()).x
+    expected = tasks.make("twins", 300, "test", study.TEST_SEED, trial_module.best_device()).x
     assert torch.equal(tested_on[0], expected), "not the scans that no training picture holds"
 
 
@@ -178,7 +179,7 @@ def test_the_budget_of_the_trial_is_the_one_that_is_trained_with(monkeypatch):
     def fit(net, stream, lr, progress):
         seen.update(lr=lr, steps=len(stream), batch=len(next(iter(stream)).y), task=stream.name)
         return History(seconds=1.234)
-    monkeypatch.setattr(study, "fit", fit)
+    monkeypatch.setattr(trial_module, "fit", fit)
     result = run_trial(tiny(lr=0.003, steps=7))
     assert seen == {"lr": 0.003, "steps": 7, "batch": 4, "task": "twins"} and result.seconds == 1.23
 
@@ -415,7 +416,7 @@ def test_threads_give_what_one_after_the_other_gives(tmp_path, monkeypatch):
     def finer(net, batch):
         """Two steps leave the accuracy near chance; the logits show whether the same network came out."""
         return predict(net, batch.x[:20]).double().square().sum().item()
-    monkeypatch.setattr(study, "evaluate", finer)
+    monkeypatch.setattr(trial_module, "evaluate", finer)
     trials = [tiny(seed=seed, mechanism=m) for seed in range(2) for m in (None, "se")]
     serial = run_study(trials, tmp_path / "serial.jsonl", progress=False)
     with ThreadPoolExecutor(2) as pool:

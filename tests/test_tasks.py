@@ -370,7 +370,7 @@ def test_the_colour_of_the_frame_does_not_give_the_answer_of_what_away(split):
 def test_the_place_of_the_evidence_does_not_give_the_answer_away(name):
     """Places are told apart as the task does: cells of `what`, `nearest` and `twins`, diagonals of `relate`."""
     _, y, mask = drawn(name)
-    cell = {"what": 28, "where": 22, "nearest": 32, "search": 32, "relate": 24, "twins": 16}[name]
+    cell = {"what": 28, "where": 22, "crowd": 27, "nearest": 32, "search": 32, "relate": 24, "twins": 16, "alike": 8}[name]
     top, left = corner(mask if name != "relate" else halves(mask)[0])
     assert_independent(4 * (top // cell) + left // cell, y)
 
@@ -417,7 +417,7 @@ def test_pictures_of_a_split_are_made_of_its_scans_only(name, split, no_noise, m
     monkeypatch.setattr(tasks, "digits", lambda *args: asked.append(args[0]) or digits(*args))
     x, _, mask = make(name, 200, split)
     assert set(asked) == {split}
-    if name != "twins":     # its rings are cut: read_rings looks at them
+    if name not in ("twins", "alike"):     # their rings are cut: read_rings looks at them
         known = {scan.numpy().tobytes() for scan in digits(split, 12).images}
         ink = x[torch.arange(200), frame_colour(x)] if name == "what" else x[:, 0]
         for part in halves(mask) if name == "relate" else [mask]:
@@ -437,7 +437,7 @@ def test_every_scan_of_a_class_can_come_up():
 # ---- bad input and damaged files
 
 @pytest.mark.parametrize("call, message", [
-    (lambda: make("waht", 1), r"unknown task 'waht'\. Did you mean 'what'\? Known: what, where, nearest, search, relate, tw"),
+    (lambda: make("waht", 1), r"unknown task 'waht'\. Did you mean 'what'\? Known: what, where, crowd, nearest, search, rel"),
     (lambda: make("TWINS", 1), r"unknown task 'TWINS'\. Did you mean 'twins'\?"),
     (lambda: make("zzzz", 1), r"unknown task 'zzzz'\. Known: what"),
     (lambda: make(None, 1), "unknown task None.*Known: what"),

@@ -16,6 +16,8 @@ class KernelMixture(KernelMechanism):
     `route(x)` gives the weights (N, K). Each picture has a kernel of its own, so the batch becomes groups of one convolution.
     """
 
+    adopts = "exact"
+
     def __init__(self, channels: int, out_channels: int | None, kernel_size: int, stride: int, groups: int, kernels: int,
                  start: str):
         super().__init__(channels, out_channels, stride, groups, start)
@@ -28,6 +30,18 @@ class KernelMixture(KernelMechanism):
 
     def route(self, x: Tensor) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} must define route(x)")
+
+    def adopt(self, kernel: Tensor) -> None:
+        """Begin as the convolution with this kernel, (C_out, C / G, k, k): the router says the same for every picture.
+
+        The K kernels differ from it a little, or all of them would get the same gradient for ever; their sum does not.
+        """
+        for parameter in self.router.parameters():
+            nn.init.zeros_(parameter)
+        routing = self.route(kernel.new_zeros(1, self.channels, 1, 1))           # (1, K), all the same
+        apart = 0.1 * kernel.std() * torch.randn(self.count, *kernel.shape, dtype=kernel.dtype, device=kernel.device)
+        kernels = kernel / routing.sum() + apart - apart.mean(0)                 # (K, C_out, C / G, k, k)
+        self.kernels.data.copy_(kernels.flatten(0, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)

@@ -17,8 +17,13 @@ def check_groups(channels: int, out_channels: int, groups: int, name: str) -> No
 
 
 class KernelMechanism(Mechanism):
-    """A mechanism in place of a convolution: `out_channels`, `stride` and `groups` are those of the one it replaces."""
+    """A mechanism in place of a convolution: `out_channels`, `stride` and `groups` are those of the one it replaces.
 
+    `adopts` says what `adopt(kernel)` can do with the kernel of that convolution: "exact" computes the same at first,
+    "branches" gives the kernel to every branch, but norms and ReLUs follow; "" where there is no such start.
+    """
+
+    adopts = ""
     family = "kernel"
     kind = "kernel"
     home = "instead"
@@ -78,6 +83,13 @@ class SelectiveKernel(KernelMechanism):
             nn.ReLU()) for k in range(1, branches + 1))
         self.squeeze = nn.Sequential(nn.Conv2d(width, d, 1, bias=False), nn.BatchNorm2d(d), nn.ReLU())
         self.select = nn.Conv2d(d, branches * width, 1, bias=False)
+
+    adopts = "branches"
+
+    def adopt(self, kernel: Tensor) -> None:
+        """Every branch begins with this kernel, (C_out, C / G, 3, 3), the wider ones with gaps between its values."""
+        for branch in self.branches:
+            branch[0].weight.data.copy_(kernel)
 
     def norm_values(self, x: Tensor) -> int:
         return x.shape[0]

@@ -126,13 +126,15 @@ def exercise(title: str, mistakes: Sequence[Mistake]):
     return decorate
 
 
-def close_number(report: Report, answer: Any, wanted: float, what: str, tolerance: float = 1e-6) -> None:
-    """Check a single number; a known mistake with the same value gives the cause."""
+def close_number(report: Report, answer: Any, wanted: float, what: str, tolerance: float = 1e-6,
+                 reach: float | None = None) -> None:
+    """Check a single number; a known mistake with the same value, up to `reach` (None: the tolerance), gives the cause."""
+    reach = tolerance if reach is None else reach
     if isinstance(answer, bool) or not isinstance(answer, int | float):
         report.wrong(f"{what} should be a number, got {type(answer).__name__} {answer!r}")
     if not abs(answer - wanted) <= tolerance:      # not a number is never within reach
         cause = next((m.cause for m in report.mistakes
-                      if isinstance(m.answer, int | float) and abs(m.answer - answer) <= tolerance), "")
+                      if isinstance(m.answer, int | float) and abs(m.answer - answer) <= reach), "")
         report.wrong(f"{what}: got {answer:g}, which is {'more' if answer > wanted else 'less'} than expected", cause)
     report.right(f"{what}: {answer:g}")
 
@@ -142,8 +144,7 @@ def rough_number(report: Report, answer: float, wanted: float, what: str, tolera
     number = isinstance(answer, int | float) and not isinstance(answer, bool)
     if number and not math.isfinite(answer):
         report.wrong(f"{what}: got {answer}", "something was divided by zero, or grew too large to be counted.")
-    near = number and abs(answer - wanted) <= tolerance
-    close_number(report, answer, wanted, what, tolerance if near or not number else abs(answer) / 100)
+    close_number(report, answer, wanted, what, tolerance, abs(answer) / 100 if number else None)
 
 
 def compare(report: Report, answer: Callable, arguments: tuple, wanted: Tensor, what: str,

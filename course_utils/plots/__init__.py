@@ -1,10 +1,11 @@
 """Every figure of the course, each with its alt text.
 
 A drawing function returns a figure whose `alt` says in words what it shows; `show(fig)` displays both.
-`hosts` draws the emblem, `flows` the smaller diagrams in the same language, `views` pictures and maps, `numbers` small
-maps and gates, `dotplot`, `charts` and `tradeoff` results; `look` holds the one style.
+`hosts` draws the emblem, `cards` one socket of it with its facts, `flows` the smaller diagrams in the same language, `views`
+pictures and maps, `numbers` small maps and gates, `dotplot`, `charts` and `tradeoff` results; `look` holds the one style.
 """
 
+from .cards import card
 from .charts import curves, heat
 from .dotplot import dots
 from .flows import mechanism, plain_host
@@ -14,5 +15,5 @@ from .numbers import gates, hand_gate, numbers
 from .tradeoff import tradeoff
 from .views import maps, pictures, window
 
-__all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "curves", "dots", "emblem", "gates", "hand_gate", "heat", "maps",
+__all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "card", "curves", "dots", "emblem", "gates", "hand_gate", "heat", "maps",
            "mechanism", "numbers", "pictures", "plain_host", "show", "style", "to_png", "tradeoff", "window"]

@@ -40,13 +40,7 @@ def emblem(lit=(), title: str | None = None, labels: bool = True):
     lit = lit_sockets(lit)
     fig, ax = canvas(820, 416 if labels else 322, title)
 
-    def plug(name, x, y, dx=0, dy=27, ha="center"):
-        socket(ax, x, y, SOCKETS[name][0], name in lit)
-        if name in lit:
-            say(ax, x + dx, y + dy, name, color=INK, fontweight="bold", ha=ha)
-
-    _host(ax, lit, plug)
-    _block(ax, lit, plug)
+    draw_network(ax, lit)
     if labels:
         _legend(ax, lit)
     named = sorted(lit - {"both"}, key=lambda n: SOCKETS[n][0])
@@ -59,6 +53,17 @@ def emblem(lit=(), title: str | None = None, labels: bool = True):
                + (f"Lit: {', '.join(shining)}." if lit else "None is lit.")
                + (" Pre and post together are called both." if "both" in lit else ""))
     return fig
+
+
+def draw_network(ax, lit: set[str]) -> None:
+    """The host and its block on 820x322 pixels, with the sockets in `lit` shining."""
+    def plug(name, x, y, dx=0, dy=27, ha="center"):
+        socket(ax, x, y, SOCKETS[name][0], name in lit)
+        if name in lit:
+            say(ax, x + dx, y + dy, name, color=INK, fontweight="bold", ha=ha)
+
+    _host(ax, lit, plug)
+    _block(ax, lit, plug)
 
 
 def _host(ax, lit, plug, y=66) -> None:

@@ -1,0 +1,141 @@
+"""What was plugged where: the receipt of plug_in, and the list of all places, as tables."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from .places import Place
+
+MOST_ROWS = 16      # a longer receipt is shown by stages
+
+
+def as_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in plain text, numbers to the right."""
+    table = [list(map(str, row)) for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    right = [all(row[i].replace(",", "").lstrip("+-").isdigit() for row in table[1:]) for i in range(len(head))]
+    def line(row: Sequence[str]) -> str:
+        cells = zip(row, widths, right, strict=True)
+        return "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in cells).rstrip()
+
+    lines = list(map(line, table))
+    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
+
+
+def as_html(head: Sequence[str], rows: Sequence[Sequence[str]], foot: str) -> str:
+    """The same table for a notebook."""
+    def line(tag: str, cells: Sequence[str]) -> str:
+        return "<tr>" + "".join(f"<{tag} style='text-align:left'>{html.escape(str(c))}</{tag}>" for c in cells) + "</tr>"
+    return (f"<table><thead>{line('th', head)}</thead><tbody>{''.join(line('td', r) for r in rows)}</tbody></table>"
+            f"<p>{html.escape(foot)}</p>")
+
+
+def by_stage(places: Sequence[Place], numbers: Sequence[int] | None = None) -> list[list[str]]:
+    """Rows of places, one for each socket, stage and number of channels, with the numbers added up."""
+    groups: dict[tuple, list[int]] = {}
+    for i, place in enumerate(places):
+        groups.setdefault((place.socket, place.stage, place.channels, place.size), []).append(i)
+    rows = []
+    for (socket, stage, channels, size), members in groups.items():
+        first, last = places[members[0]].module, places[members[-1]].module
+        names = first if len(members) == 1 else f"{first} to {last}"
+        rows.append([socket, str(stage or "-"), str(len(members)), names, str(channels), "x".join(map(str, size))]
+                    + ([f"{sum(numbers[i] for i in members):,}"] if numbers else []))
+    return rows
+
+
+class SocketList(list):
+    """Every place of a network, printed as a table. Its entries are `Place`; `missing` says which sockets it does not have."""
+
+    def __init__(self, places: Sequence[Place], missing: Sequence[str], size: tuple[int, ...], unit: str, host: str):
+        super().__init__(places)
+        self.missing, self.input_size, self.unit, self.host = tuple(missing), size, unit, host
+
+    HEAD = ("socket", "stage", "places", "modules", "channels", "map")
+
+    @property
+    def foot(self) -> str:
+        size = "x".join(map(str, self.input_size))
+        lack = f" It has no {', '.join(self.missing)}." if self.missing else ""
+        return f"{self.host} on a picture of {size}; unit: {self.unit}.{lack}"
+
+    def __str__(self) -> str:
+        return f"{as_text(self.HEAD, by_stage(self))}\n{self.foot}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return as_html(self.HEAD, by_stage(self), self.foot)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What plug_in did: the places, the names of the new modules, and how many parameters each brought.
+
+    `removed` counts the parameters of convolutions that were set aside. Printed, it is a table; in a notebook, with the
+    emblem above it, its sockets lit.
+    """
+
+    attention: str
+    at: str
+    start: str
+    host: str
+    places: tuple[Place, ...]
+    names: tuple[str, ...]
+    added: tuple[int, ...]
+    removed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def parameters(self) -> int:
+        """Parameters added to the host, less those set aside."""
+        return sum(self.added) - self.removed
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        return tuple(p.channels for p in self.places)
+
+    def modules(self, model: nn.Module) -> list[nn.Module]:
+        """The new modules, in the order of the names."""
+        return [model.get_submodule(name) for name in self.names]
+
+    @property
+    def rows(self) -> tuple[tuple[str, ...], list[list[str]]]:
+        if len(self) > MOST_ROWS:
+            return ("socket", "stage", "places", "modules", "channels", "map", "parameters"), by_stage(self.places, self.added)
+        rows = [[p.socket, str(p.stage or "-"), name, str(p.channels), "x".join(map(str, p.size)), f"{n:,}"]
+                for p, name, n in zip(self.places, self.names, self.added, strict=True)]
+        return ("socket", "stage", "new module", "channels", "map", "parameters"), rows
+
+    @property
+    def foot(self) -> str:
+        less = f", {self.removed:,} set aside" if self.removed else ""
+        shared = sum(p.calls > 1 for p in self.places)
+        twice = (f" {shared} of them in a module that the host uses more than once; they are shared in the same way."
+                 if shared else "")
+        return (f"{self.attention} at {self.at!r} of {self.host}, {self.start} start: {len(self)} module{'s' * (len(self) > 1)}, "
+                f"{sum(self.added):,} parameters added{less}.{twice}")
+
+    def emblem(self):
+        """The host block of the course with these sockets lit: a figure."""
+        from ..plots import emblem  # matplotlib, only where a picture is wanted
+        return emblem(dict.fromkeys(p.socket for p in self.places))
+
+    def __str__(self) -> str:
+        return f"{as_text(*self.rows)}\n{self.foot}"
+
+    def _repr_html_(self) -> str:
+        import base64
+
+        from ..plots.look import css_width, sentence, to_png
+        figure = self.emblem()
+        png = to_png(figure)
+        picture = (f'<img alt="{html.escape(figure.alt)}" width="{css_width(png)}" style="max-width:100%" '
+                   f'src="data:image/png;base64,{base64.b64encode(png).decode()}">')
+        return picture + sentence(figure.alt) + as_html(*self.rows, self.foot)

@@ -1,0 +1,179 @@
+"""Right answers to the exercises of lessons 08 to 13, in several styles; test_check.py feeds them in."""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torchvision.models._utils import _make_divisible
+
+from course_utils import attention
+from course_utils.sockets import Eased, plug_in, unplug
+
+
+def branching(x, branch, attention, at):
+    if at == "pre":
+        return F.relu(branch(attention(x)) + x)
+    if at == "post":
+        return F.relu(attention(branch(x)) + x)
+    if at == "identity":
+        return F.relu(attention(x) + branch(x))
+    if at == "both":
+        return F.relu(attention(branch(attention(x))) + x)
+    return attention(F.relu(x + branch(x)))
+
+
+def written_once(x, branch, attention, at):
+    use = {name: (attention if name in (at, *(("pre", "post") if at == "both" else ())) else nn.Identity())
+           for name in ("pre", "post", "after_add", "identity")}
+    return use["after_add"]((use["identity"](x) + use["post"](branch(use["pre"](x)))).relu())
+
+
+def all_at_once(x, branch, attention, at):
+    """Computes every socket and gives one of them: wasteful, and right."""
+    read, sums = attention(x), {}
+    sums["pre"], sums["post"] = x + branch(read), x + attention(branch(x))
+    sums["identity"], sums["both"] = read + branch(x), x + attention(branch(read))
+    return attention(torch.relu(x + branch(x))) if at == "after_add" else torch.relu(sums[at])
+
+
+class Lerp(nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.share, self.inside = nn.Parameter(torch.zeros(1)), module
+
+    def forward(self, x):
+        return torch.lerp(x, self.inside(x), self.share)
+
+
+class Blend(nn.Module):
+    """In a ModuleList, and with a tanh."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.parts = nn.ModuleList([module])
+        self.register_parameter("w", nn.Parameter(torch.tensor(0.0)))
+
+    def forward(self, x):
+        w = self.w.tanh()
+        return (1 - w) * x + w * self.parts[0](x)
+
+
+class AddedOn(nn.Module):
+    """Adds the module's output instead of going over to it: also x at first, and also learns."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module, self.gain = module, nn.Parameter(torch.zeros(1, 1, 1, 1))
+
+    def forward(self, x):
+        return x + self.gain * self.module(x)
+
+
+def by_pictures(gate, mask):
+    return torch.tensor([g[0][m].mean() / g[0][~m].mean() for g, m in zip(gate, mask, strict=True)])
+
+
+def by_einsum(gate, mask):
+    inside, outside = mask.float(), 1 - mask.float()
+    mean = [torch.einsum("nihw,nhw->n", gate, m) / m.sum((1, 2)) for m in (inside, outside)]
+    return mean[0] / mean[1]
+
+
+def by_nanmean(gate, mask):
+    gate = gate.squeeze(1)
+    hole = gate.masked_fill(~mask, float("nan")), gate.masked_fill(mask, float("nan"))
+    return hole[0].flatten(1).nanmean(1) / hole[1].flatten(1).nanmean(1)
+
+
+def by_loop(predicted, asked, classes):
+    table = torch.zeros(classes, classes)
+    for p, a in zip(predicted, asked, strict=True):
+        table[a, p] += 1
+    for row in table:
+        if row.sum() > 0:
+            row /= row.sum()
+    return table
+
+
+def by_bincount(predicted, asked, classes):
+    table = torch.bincount(asked * classes + predicted, minlength=classes ** 2).view(classes, classes)
+    return (table / table.sum(1, keepdim=True)).nan_to_num(0)
+
+
+def by_index_put(predicted, asked, classes):
+    table = torch.zeros(classes, classes, dtype=torch.float64)
+    table.index_put_((asked, predicted), torch.ones(len(asked), dtype=torch.float64), accumulate=True)
+    return F.normalize(table, p=1, dim=1)
+
+
+def step_by_step(count, target):
+    width = 1
+    while count(width) < target:
+        width += 1
+    return width
+
+
+def by_halves(count, target):
+    high = 1
+    while count(high) < target:
+        high *= 2
+    low = high // 2      # 0, or a width that is too small
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if count(middle) >= target else (middle, high)
+    return high
+
+
+def as_torchvision(block_input, expanded, family):
+    if family == "mobilenet_v3":
+        return _make_divisible(expanded // 4, 8)
+    return max(1, block_input // 4) if family == "efficientnet" else int(round(0.25 * block_input))
+
+
+def in_own_words(block_input, expanded, family):
+    if family != "mobilenet_v3":
+        return block_input // 4
+    quarter = expanded // 4
+    nearest = max(8, (quarter + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * quarter else nearest + 8
+
+
+def swapped(net, new):
+    unplug(net)
+    plug_in(net, new, at="post")
+    return net
+
+
+def swapped_in_a_copy(net, new):
+    net = copy.deepcopy(net)
+    unplug(net, at="post")
+    plug_in(net, new, at="post", start="identity", input_size=16)
+    return net
+
+
+def swapped_by_callable(net, new):
+    """Without a name it is eased: one more weight, 0 at first."""
+    unplug(net, "both")
+    plug_in(net, lambda channels: attention.build(new, channels), "post", input_size=(3, 24, 16))
+    return net
+
+
+BIASED = sum(n * (2 * c * c / 16 + c / 16 + c) for n, c in [(3, 256), (4, 512), (6, 1024), (3, 2048)])
+
+RIGHT = {
+    "socket_ratio": [16, (256 / 64) ** 2, (2 * 256 * 16) / (2 * 64 * 4)],
+    "block_sockets": [branching, written_once, all_at_once],
+    "eased": [Lerp, Blend, AddedOn, Eased],
+    "evidence_pixels": [0.0225, 12 * 12 / 80 ** 2, 0.022],
+    "inside_outside": [by_pictures, by_einsum, by_nanmean],
+    "identity_mask": [lambda x, logits: x * 2 * logits.sigmoid(), lambda x, s: x + x * torch.tanh(s / 2),
+                      lambda x, s: torch.einsum("nchw,nhw->nchw", x, 2 / (1 + (-s[:, 0]).exp()))],
+    "last_stage_share": [0.625, 3 * 2048 ** 2 / (3 * 256 ** 2 + 4 * 512 ** 2 + 6 * 1024 ** 2 + 3 * 2048 ** 2),
+                         3 * (2 * 2048 ** 2 / 16 + 2048 / 16 + 2048) / BIASED],
+    "confusion": [by_loop, by_bincount, by_index_put],
+    "gated_signal": [0.00390625, 0.5 ** 8, 1 / 256, 0.0039],
+    "matched_width": [step_by_step, by_halves],
+    "squeeze_width": [as_torchvision, in_own_words],
+    "swap": [swapped, swapped_in_a_copy, swapped_by_callable],
+}
