@@ -173,7 +173,7 @@ def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[
 
     Args:
         model: any network with torch.nn.Conv2d that runs on one batch of pictures. Build the optimiser, compile and wrap it
-            afterwards.
+            afterwards; convert its norms (nn.SyncBatchNorm) before: what exchanges modules later would lose the attention.
         attention: a name of attention.REGISTRY, or a callable channels -> module. One module is made for each place.
         at: a socket. pre, post and both (of the two) belong to the residual block where there is one, otherwise to every
             convolution with its norm.
@@ -194,6 +194,9 @@ def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[
         ValueError, TypeError: something that does not fit; the message says what to do. The network is as it was.
     """
     check_model(model)
+    if isinstance(model, nn.Conv2d):
+        raise TypeError("model is a single convolution, and no module around it could hold the attention. Wrap it first: "
+                        "nn.Sequential(convolution).")
     check_socket(at, unit)
     check_maker(attention, at, start, options)
     finder, places = find_places(model, at, unit, input_size)

@@ -31,8 +31,8 @@ def ancestors(node: fx.Node) -> set[fx.Node]:
 def kernel_area(module: nn.Module, nodes: set[fx.Node]) -> int:
     """How much convolution these nodes hold."""
     parts = [module.get_submodule(n.target) for n in nodes if n.op == "call_module"]
-    return sum(c.kernel_size[0] * c.kernel_size[1] for part in parts for c in part.modules() if hasattr(c, "kernel_size")
-               and hasattr(c, "out_channels"))
+    sizes = [getattr(m, "kernel_size", None) for part in parts for m in part.modules() if hasattr(m, "out_channels")]
+    return sum(size[0] * size[1] for size in sizes if isinstance(size, tuple) and len(size) == 2)
 
 
 def skips(module: nn.Module, graph: fx.Graph) -> list[tuple[fx.Node, fx.Node]]:

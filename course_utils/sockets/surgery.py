@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -43,7 +44,7 @@ class Plugged:
 
     def __reduce_ex__(self, protocol):
         # The class is made on the fly and its body too, where a skip is rewritten; what they are made from can be stored.
-        return rebuild, (type(self).__mro__[2],), {k: v for k, v in vars(self).items() if k != "_body"}
+        return rebuild, (type(self).__mro__[2],), {k: v for k, v in self.__getstate__().items() if k != "_body"}
 
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
@@ -75,9 +76,11 @@ def make_room(module: nn.Module) -> nn.Module:
 def give_back(roomy: nn.Module) -> nn.Module:
     """The original module, with what has changed in the meantime: training mode, device, parts."""
     original = roomy._original[0]
-    own = ("_original", "_before", "_after", "_skips", "_body", "_modules")
-    vars(original).update({k: v for k, v in vars(roomy).items() if k not in own})
-    original._modules.update({k: v for k, v in roomy._modules.items() if k not in roomy.plugged})
+    own = ("_original", "_before", "_after", "_skips", "_body")
+    now = {k: v for k, v in vars(roomy).items() if k not in own}
+    now["_modules"] = {k: v for k, v in roomy._modules.items() if k not in roomy.plugged}
+    vars(original).clear()
+    vars(original).update(now)
     return original
 
 
@@ -101,7 +104,10 @@ class Instead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.attention_instead(x)
         y = y if self.shrink is None else self.shrink(y)
-        return y if self.bias is None else y + self.bias.view(-1, 1, 1).to(y.dtype)
+        y = y if self.bias is None else y + self.bias.view(-1, 1, 1).to(y.dtype)
+        # A convolution keeps the order of its input in memory; what stands instead may not.
+        last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+        return y.contiguous(memory_format=torch.channels_last) if last else y
 
 
 class Head(nn.Module):
