@@ -168,7 +168,7 @@ PRE_ARMS: dict[str, dict] = {
     "spatial gate, post": {"mechanism": "spatial_gate", "socket": "post"},
     "attention pooling, head": {"mechanism": "attention_pool", "socket": "head"},
 }
-LARGE_PRE_ARMS = ("plain", "spatial gate, pre", "spatial gate, post", "attention pooling, head")
+PRE_AGAIN = ("plain", "spatial gate, pre", "spatial gate, post", "attention pooling, head")
 
 
 def plugged(task: str, steps: int, seed: int, arm: dict, **more) -> Trial:
@@ -182,14 +182,9 @@ def pre_arms(seeds: Iterable[int]) -> list[Trial]:
     return [plugged("where", 800, s, arm) for s in seeds for arm in PRE_ARMS.values()]
 
 
-def pre_large(seeds: Iterable[int]) -> list[Trial]:
-    """Lesson 09: the same in a larger picture with more objects."""
-    return [plugged("crowd", 800, s, PRE_ARMS[arm]) for s in seeds for arm in LARGE_PRE_ARMS]
-
-
 def pre_again(seeds: Iterable[int]) -> list[Trial]:
-    """Lesson 09: the arms of `crowd` on `where`, once more on other seeds (each plus 100)."""
-    return [plugged("where", 800, s + 100, PRE_ARMS[arm]) for s in seeds for arm in LARGE_PRE_ARMS]
+    """Lesson 09: four of the arms once more, on other seeds (each plus 100)."""
+    return [plugged("where", 800, s + 100, PRE_ARMS[arm]) for s in seeds for arm in PRE_AGAIN]
 
 
 # SE with r = 4 at every block of a small residual network, in the places of SENet's own comparison.
@@ -210,6 +205,12 @@ def post_clothes(seeds: Iterable[int]) -> list[Trial]:
     """Lesson 10: the same on Fashion-MNIST (the files must be there: see images.fashion_mnist)."""
     return [plugged("fashion_mnist", 400, s, arm, host=arm.get("host", "small_resnet"), batch_size=64, test_size=10_000)
             for s in seeds for arm in POST_ARMS.values()]
+
+
+def clothes_again(seeds: Iterable[int]) -> list[Trial]:
+    """Lesson 10: the plain host, SE at post and after the addition on Fashion-MNIST, on other seeds (each plus 100)."""
+    trials = post_clothes([s + 100 for s in seeds])
+    return [t for t in trials if t.host == "small_resnet" and t.socket in ("none", "post", "after_add")]
 
 
 # Where to plug in: before, after, both; and twice in one place, which has about the parameters of both.
@@ -276,9 +277,9 @@ STUDIES = {"00_what": what_input, "01_ceilings": ceilings, "02_channel": channel
            "05_position": mixing_position, "06_kernel": kernel_arms, "07_large": large_hosts,
            "07_confirmed": large_confirmed,
            "07_two_places": two_places, "07_pools": pools,
-           "09_pre": pre_arms, "09_large": pre_large, "09_again": pre_again,
+           "09_pre": pre_arms, "09_again": pre_again,
            "10_alike": post_arms, "10_alike_again": on_other_seeds(post_arms),
-           "10_fashion": post_clothes,
+           "10_fashion": post_clothes, "10_fashion_again": clothes_again,
            "11_both": both_arms, "11_again": both_again, "11_stages": both_stages,
            "13_swap": swaps, "13_again": on_other_seeds(swaps)}
 
