@@ -139,7 +139,8 @@ class Finder:
         for unit in self.units:
             node = unit.add
             while node is not None:
-                calls = [c for c in self.run.calls if c.gives is node and c is not self.run.root
+                # A module that hands on what it read stands on one path of the next block.
+                calls = [c for c in self.run.calls if c.gives is node and c is not self.run.root and node not in c.reads
                          and not shared_without_weights(self.run, c)]
                 if calls:
                     yield self.place("after_add", unit, calls[-1], "after", node, self.stage(unit.end))
@@ -164,10 +165,10 @@ class Finder:
     def find_between(self) -> Iterable[Place]:
         gateways = [g for g in self.run.gateways() if g.is_map]
         for number, size in enumerate(self.stages[:-1], start=1):
-            later = [u.end.index for u in self.units if self.stage(u.end) > number]
+            later = [u.fork.index for u in self.units if self.stage(u.end) > number]
             ends = [u.end.index for u in self.units if self.stage(u.end) == number]
             for node in reversed(gateways):
-                if node.size == size and max(ends) <= node.index < min(later):
+                if node.size == size and max(ends) <= node.index <= min(later):
                     calls = [c for c in self.run.calls if c.gives is node and c is not self.run.root
                              and node not in c.reads and not shared_without_weights(self.run, c)]
                     if calls:
@@ -199,7 +200,7 @@ class Finder:
         while node.function == "relu" and not any(c.gives is node for c in self.run.calls):
             node, relu = node.inputs[0], 1
         call = giver(self.run, node, self.run.root)
-        if call and pooled.function in POOLS and call.gives is node:
+        if call and pooled.function in POOLS and call.gives is node and self.run.times(call) == 1:
             yield self.place("head", "pooling", call, "after", node, 0, relu)
 
 
@@ -211,5 +212,10 @@ def replaceable(conv: nn.Conv2d) -> bool:
 
 
 def is_mean(call: Call) -> bool:
-    """Does this module pool by the plain mean? Seen from the functions that it used."""
-    return isinstance(call.module, nn.AdaptiveAvgPool2d) or (call.gives is not None and call.gives.function in POOLS)
+    """Does this module pool by the plain mean? Seen from the functions on the way from what it read to what it gave."""
+    node = call.gives
+    while node is not call.reads[0]:
+        if node.function not in POOLS or len(node.inputs) != 1:
+            return False
+        node = node.inputs[0]
+    return True
