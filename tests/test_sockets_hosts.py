@@ -13,7 +13,7 @@ from torch import nn
 
 from course_utils.sockets import list_sockets, plug_in, unplug
 
-FAMILIES = ("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3", "mnasnet0_5",
+FAMILIES = ("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "mnasnet0_5",
             "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "shufflenet_v2_x0_5", "squeezenet1_1", "vgg11")
 EVERYWHERE = ("pre", "post", "both", "input", "head")
 ROUNDING = 1e-6      # of outputs of about 1
