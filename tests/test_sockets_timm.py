@@ -15,7 +15,6 @@ MODELS = {
                       {"pre": 12, "inner": 12, "post": 12, "after_add": 12, "identity": 12, "between": 3}),
     "regnety_002": ({"zero_init_last": False},
                     {"pre": 13, "inner": 13, "post": 13, "after_add": 13, "identity": 13, "between": 3}),
-    "efficientnet_lite0": ({}, {"pre": 15, "inner": 15, "post": 15, "after_add": 9, "identity": 9, "between": 3}),
     # Three paths are added in a block, two of them convolutions: attention before each of them.
     "repvgg_a0": ({}, {"pre": 39, "post": 22, "after_add": 22, "identity": 22, "between": 4, "input": 2}),
     "mobilenetv4_conv_small": ({}, {"pre": 12, "inner": 12, "post": 12, "after_add": 10, "identity": 10, "between": 1}),
