@@ -188,3 +188,30 @@ def test_an_identity_of_somebody_is_left_alone():
     y = net(x)
     receipt = plug_in(net, lambda channels: nn.Identity(), "both")
     assert sum(receipt.added) == 0 and list(net.state_dict()) == keys and torch.equal(net(x), y)
+
+
+class NamesOfItsOwn(nn.Module):
+    """A block whose attributes and methods have the plainest names."""
+
+    def __init__(self):
+        super().__init__()
+        self._body, self._after, self._original, self.plugged = conv(8, 8), 2.0, "mine", ("yes",)
+
+    def arrange(self, x):
+        return x * self._after * len(self.plugged)
+
+    def forward(self, x):
+        return x + self.arrange(self._body(x))
+
+
+@pytest.mark.parametrize("at", ["after_add", "identity"])
+def test_a_host_keeps_its_own_names_while_it_is_plugged(at):
+    """Catches surgery that overwrites an attribute, or shadows a method, of the module that it joins."""
+    torch.manual_seed(0)
+    net = nn.Sequential(conv(3, 8), NamesOfItsOwn(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)).eval()
+    x, before = torch.randn(2, 3, 12, 12), dict(vars(net[1]))
+    y = net(x)
+    plug_in(net, "se", at, input_size=12)
+    assert torch.equal(net(x), y) and net[1]._original == "mine" and net[1].plugged == ("yes",)
+    unplug(net)
+    assert torch.equal(net(x), y) and vars(net[1]) == before

@@ -179,7 +179,7 @@ def test_unplug_keeps_what_was_learnt_and_changed_in_the_meantime():
     net = host()
     for at in SEPARATE:
         plug(net, at)
-    kernels = [block.conv2._original[0].weight.clone() for block in net.blocks]
+    kernels = [block.conv2._plugged_original[0].weight.clone() for block in net.blocks]
     learn(net.train(), steps=2)
     net.blocks[0].bn2.momentum = 0.3                           # an attribute of a plugged module
     net.blocks[0].conv1 = nn.Conv2d(8, 8, 1)                   # a plugged part of a plugged block is exchanged

@@ -22,33 +22,33 @@ SHAPE = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dil
 
 
 class Plugged:
-    """What a module becomes when attention joins it: the same class, with attention before and after its forward."""
+    """What a module becomes when attention joins it: the same class, with attention before and after its forward.
+
+    It lives in one object with a host's own attributes and methods, so every name of its own begins with `_plugged`.
+    """
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
-        for name in self._before:
+        for name in self._plugged_before:
             x = self._modules[name](x)
-        x = self._body(self, x, *args, **kwargs) if self._body else super().forward(x, *args, **kwargs)
-        for name in self._after:
+        x = self._plugged_body(self, x, *args, **kwargs) if self._plugged_body else super().forward(x, *args, **kwargs)
+        for name in self._plugged_after:
             x = self._modules[name](x)
         return x
 
-    @property
-    def plugged(self) -> tuple[str, ...]:
-        """The names of the attention modules in here."""
-        return (*self._before, *self._after, *self._skips)
-
-    def arrange(self, before: Iterable[str], after: Iterable[str], skips: dict[str, int]) -> None:
-        """Say which attention runs where; `skips` are those on the skip of an addition: name -> which addition."""
-        self._before, self._after, self._skips = tuple(before), tuple(after), dict(skips)
-        self._body = with_attention_on_skips(self, self._original[0], self._skips) if skips else None
-
     def __reduce_ex__(self, protocol):
         # The class is made on the fly and its body too, where a skip is rewritten; what they are made from can be stored.
-        return rebuild, (type(self).__mro__[2],), {k: v for k, v in self.__getstate__().items() if k != "_body"}
+        return rebuild, (type(self).__mro__[2],), {k: v for k, v in self.__getstate__().items() if k != "_plugged_body"}
 
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
-        self.arrange(self._before, self._after, self._skips)
+        arrange(self, self._plugged_before, self._plugged_after, self._plugged_skips)
+
+
+def arrange(roomy: nn.Module, before: Iterable[str], after: Iterable[str], skips: dict[str, int]) -> None:
+    """Say which attention runs where; `skips` are those on the skip of an addition: name -> which addition."""
+    roomy._plugged_before, roomy._plugged_after, roomy._plugged_skips = tuple(before), tuple(after), dict(skips)
+    roomy._plugged_body = with_attention_on_skips(roomy, roomy._plugged_original[0], roomy._plugged_skips) if skips else None
+    roomy._plugged_names = (*before, *after, *skips)
 
 
 @functools.cache
@@ -68,17 +68,16 @@ def make_room(module: nn.Module) -> nn.Module:
     roomy = rebuild(type(module))
     vars(roomy).update(vars(module))                      # parameters and buffers are shared, not copied
     vars(roomy)["_modules"] = dict(module._modules)
-    vars(roomy)["_original"] = (module,)                  # in a tuple, or torch would register it as a part
-    roomy.arrange((), (), {})
+    vars(roomy)["_plugged_original"] = (module,)                  # in a tuple, or torch would register it as a part
+    arrange(roomy, (), (), {})
     return roomy
 
 
 def give_back(roomy: nn.Module) -> nn.Module:
     """The original module, with what has changed in the meantime: training mode, device, parts."""
-    original = roomy._original[0]
-    own = ("_original", "_before", "_after", "_skips", "_body")
-    now = {k: v for k, v in vars(roomy).items() if k not in own}
-    now["_modules"] = {k: v for k, v in roomy._modules.items() if k not in roomy.plugged}
+    original = roomy._plugged_original[0]
+    now = {k: v for k, v in vars(roomy).items() if not k.startswith("_plugged")}
+    now["_modules"] = {k: v for k, v in roomy._modules.items() if k not in roomy._plugged_names}
     vars(original).clear()
     vars(original).update(now)
     return original
@@ -90,11 +89,11 @@ class Instead(nn.Module):
     A mechanism that cannot take steps is followed by an average over stride x stride, as the authors of BoT do.
     """
 
-    plugged = ("attention_instead",)
+    _plugged_names = ("attention_instead",)
 
     def __init__(self, conv: nn.Conv2d, attention: nn.Module, shrink: int = 1):
         super().__init__()
-        self._original = (conv,)
+        self._plugged_original = (conv,)
         self.attention_instead = attention
         self.shrink = nn.AvgPool2d(shrink, ceil_mode=True, count_include_pad=False) if shrink > 1 else None
         self.bias = conv.bias
@@ -113,11 +112,11 @@ class Instead(nn.Module):
 class Head(nn.Module):
     """Attention where global average pooling was: (N, C, H, W) to the shape that the network goes on with."""
 
-    plugged = ("attention_head",)
+    _plugged_names = ("attention_head",)
 
     def __init__(self, pool: nn.Module | None, attention: nn.Module, keep: bool, relu: bool = False):
         super().__init__()
-        self._original = (pool,)
+        self._plugged_original = (pool,)
         self.attention_head = attention
         self.keep, self.relu = keep, relu
 
@@ -143,12 +142,12 @@ def insert(net: nn.Module, module: nn.Module, socket: str, side: str, attention:
         name = f"attention_{socket}_{number}"
         number += 1
     roomy._modules[name] = attention
-    before, after, skips = list(roomy._before), list(roomy._after), dict(roomy._skips)
+    before, after, skips = list(roomy._plugged_before), list(roomy._plugged_after), dict(roomy._plugged_skips)
     if side == "skip":
         skips[name] = order
     else:
         (before if side == "before" else after).append(name)
-    roomy.arrange(sorted(before, key=lambda n: rank(n, BEFORE)), sorted(after, key=lambda n: rank(n, AFTER)), skips)
+    arrange(roomy, sorted(before, key=lambda n: rank(n, BEFORE)), sorted(after, key=lambda n: rank(n, AFTER)), skips)
     if roomy is not module:
         replace(net, module, roomy)
     return name
@@ -165,8 +164,8 @@ def rank(name: str, order: tuple[str, ...]) -> int:
 
 def parts(module: nn.Module) -> tuple[str, ...]:
     """The names of the attention modules that were plugged into this module; () for all others."""
-    behind_a_module = isinstance(module, Head) and module._original[0] is None      # then that module has it as its part
-    return module.plugged if isinstance(module, Plugged | Instead | Head) and not behind_a_module else ()
+    behind_a_module = isinstance(module, Head) and module._plugged_original[0] is None      # then that module has it as its part
+    return module._plugged_names if isinstance(module, Plugged | Instead | Head) and not behind_a_module else ()
 
 
 def restore(net: nn.Module, sockets: Iterable[str] | None = None) -> int:
@@ -180,18 +179,18 @@ def restore(net: nn.Module, sockets: Iterable[str] | None = None) -> int:
                 continue
             found, taken = True, taken + len(names)
             if isinstance(module, Instead | Head):
-                original = module._original[0]
+                original = module._plugged_original[0]
                 like = next(module.parameters(), None)
                 original.train(module.training)
                 replace(net, module, original if like is None else original.to(like.device, like.dtype))
                 continue
-            left = {n: module._modules[n] for n in module.plugged if n not in names}
-            kept = ([n for n in module._before if n in left], [n for n in module._after if n in left],
-                    {n: k for n, k in module._skips.items() if n in left})
+            left = {n: module._modules[n] for n in module._plugged_names if n not in names}
+            kept = ([n for n in module._plugged_before if n in left], [n for n in module._plugged_after if n in left],
+                    {n: k for n, k in module._plugged_skips.items() if n in left})
             original = None if left else give_back(module)
             for name in names:
                 del module._modules[name]
-            module.arrange(*kept)
+            arrange(module, *kept)
             if original is not None:
                 replace(net, module, original)
     return taken
@@ -200,12 +199,12 @@ def restore(net: nn.Module, sockets: Iterable[str] | None = None) -> int:
 def snapshot(net: nn.Module) -> Callable[[], None]:
     """Remember how the network is put together; the function that is returned puts it back like that."""
     together = [(module, dict(module._modules)) for module in net.modules()]
-    arranged = [(m, m._before, m._after, dict(m._skips)) for m, _ in together if isinstance(m, Plugged)]
+    arranged = [(m, m._plugged_before, m._plugged_after, dict(m._plugged_skips)) for m, _ in together if isinstance(m, Plugged)]
 
     def put_back() -> None:
         for module, children in together:
             module._modules.clear()
             module._modules.update(children)
         for module, *order in arranged:
-            module.arrange(*order)
+            arrange(module, *order)
     return put_back
