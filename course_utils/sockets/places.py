@@ -33,7 +33,9 @@ class Place:
     channels: int
     size: tuple[int, int]
     calls: int = 1
-    order: int = 0       # which skip of the module, or where a functional pooling has a relu before it
+    order: int = 0          # on a skip: which addition of the module
+    relu: bool = False      # at the head, after a module: a relu stands between it and the pooling
+    flat: bool = False      # at the head: the pooling gives (N, C), not (N, C, 1, 1)
 
 
 def shared_without_weights(run: Run, call: Call) -> bool:
@@ -41,13 +43,17 @@ def shared_without_weights(run: Run, call: Call) -> bool:
     return run.times(call) > 1 and not any(True for _ in call.module.parameters())
 
 
+def makers(run: Run, node: Node, within: Call) -> list[Call]:
+    """The modules in `within` that made this node, the innermost last; not those that only hand it on."""
+    return [c for c in run.calls if c.gives is node and node not in c.reads and c is not within and c.within(within)
+            and not shared_without_weights(run, c)]
+
+
 def giver(run: Run, node: Node, within: Call) -> Call | None:
     """The innermost module that gives this node; where none does, what gave it before a function of single values."""
     while True:
-        for call in reversed(run.calls):
-            if (call.gives is node and node not in call.reads and call is not within and call.within(within)
-                    and not shared_without_weights(run, call)):
-                return call
+        if calls := makers(run, node, within):
+            return calls[-1]
         for call in run.calls:      # a module that does nothing in evaluation, such as stochastic depth or nn.Identity
             if call.gives is node and node in call.reads and call is not within and call.within(within) \
                     and not shared_without_weights(run, call) and node.frame is within:
@@ -88,9 +94,9 @@ class Finder:
     def stage(self, node: Node) -> int:
         return self.stages.index(node.size) + 1 if node.size in self.stages else 0
 
-    def place(self, socket: str, unit: Unit | str, call: Call, side: str, at: Node, stage: int, order: int = 0) -> Place:
+    def place(self, socket: str, unit: Unit | str, call: Call, side: str, at: Node, stage: int, **more) -> Place:
         name = unit if isinstance(unit, str) else unit.name
-        return Place(socket, name, call.name, side, stage, at.shape[1], at.size, self.run.times(call), order)
+        return Place(socket, name, call.name, side, stage, at.shape[1], at.size, self.run.times(call), **more)
 
     def at(self, socket: str) -> list[Place]:
         """The places of one socket, in the order of the network."""
@@ -139,10 +145,8 @@ class Finder:
         for unit in self.units:
             node = unit.add
             while node is not None:
-                # A module that hands on what it read stands on one path of the next block.
-                calls = [c for c in self.run.calls if c.gives is node and c is not self.run.root and node not in c.reads
-                         and not shared_without_weights(self.run, c)]
-                if calls:
+                # A module that only hands the node on stands on one path of the next block.
+                if calls := makers(self.run, node, self.run.root):
                     yield self.place("after_add", unit, calls[-1], "after", node, self.stage(unit.end))
                     break
                 alone = len(node.readers) == 1 and node.readers[0].function in ELEMENTWISE
@@ -159,7 +163,7 @@ class Finder:
                 yield self.place("identity", unit, made, "after", made.gives, self.stage(unit.end))
             elif unit.skip is unit.fork and unit.call is not self.run.root \
                     and count_skips(unit.call.module) == plain.count(unit.call):
-                yield self.place("identity", unit, unit.call, "skip", unit.skip, self.stage(unit.end), order[unit.call])
+                yield self.place("identity", unit, unit.call, "skip", unit.skip, self.stage(unit.end), order=order[unit.call])
                 order[unit.call] += 1
 
     def find_between(self) -> Iterable[Place]:
@@ -168,12 +172,10 @@ class Finder:
             later = [u.fork.index for u in self.units if self.stage(u.end) > number]
             ends = [u.end.index for u in self.units if self.stage(u.end) == number]
             for node in reversed(gateways):
-                if node.size == size and max(ends) <= node.index <= min(later):
-                    calls = [c for c in self.run.calls if c.gives is node and c is not self.run.root
-                             and node not in c.reads and not shared_without_weights(self.run, c)]
-                    if calls:
-                        yield self.place("between", f"stage {number}", calls[-1], "after", node, number)
-                        break
+                if (node.size == size and max(ends) <= node.index <= min(later)
+                        and (calls := makers(self.run, node, self.run.root))):
+                    yield self.place("between", f"stage {number}", calls[-1], "after", node, number)
+                    break
 
     def find_instead(self) -> Iterable[Place]:
         if self.unit == "block":
@@ -194,14 +196,14 @@ class Finder:
         for call in reversed(self.run.calls):
             if call.reads[:1] == (last,) and call.gives is not None and call.gives.shape[1:2] == (channels,) \
                     and set(call.gives.shape[2:]) <= {1} and len(call.gives.shape) in (2, 4) and is_mean(call):
-                yield self.place("head", "pooling", call, "instead", last, 0)
+                yield self.place("head", "pooling", call, "instead", last, 0, flat=len(call.gives.shape) == 2)
                 return
-        node, relu = last, 0
+        node, relu = last, False
         while node.function == "relu" and not any(c.gives is node for c in self.run.calls):
-            node, relu = node.inputs[0], 1
+            node, relu = node.inputs[0], True
         call = giver(self.run, node, self.run.root)
         if call and pooled.function in POOLS and call.gives is node and self.run.times(call) == 1:
-            yield self.place("head", "pooling", call, "after", node, 0, relu)
+            yield self.place("head", "pooling", call, "after", node, 0, relu=relu)
 
 
 def replaceable(conv: nn.Conv2d) -> bool:

@@ -155,12 +155,10 @@ def put(model: nn.Module, place: Place, attention: Maker, start: str, options: d
     like = module if any(True for _ in module.parameters()) else model
     new = make(attention, place, start, options, like)
     if place.socket == "head" and place.side == "instead":
-        with torch.no_grad():
-            keep = module(torch.zeros(1, 1, 2, 2)).ndim == 4
-        replace(model, module, Head(module, new, keep).train(module.training))
+        replace(model, module, Head(module, new, flat=place.flat).train(module.training))
         return f"{place.module}.attention_head", new, 0
     if place.socket == "head":
-        new = Head(None, new, keep=True, relu=bool(place.order)).train(module.training)
+        new = Head(None, new, relu=place.relu).train(module.training)
         return f"{place.module}.{insert(model, module, 'head', 'after', new)}.attention_head", new.attention_head, 0
     return f"{place.module}.{insert(model, module, place.socket, place.side, new, place.order)}", new, 0
 

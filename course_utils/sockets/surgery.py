@@ -114,15 +114,15 @@ class Head(nn.Module):
 
     _plugged_names = ("attention_head",)
 
-    def __init__(self, pool: nn.Module | None, attention: nn.Module, keep: bool, relu: bool = False):
+    def __init__(self, pool: nn.Module | None, attention: nn.Module, flat: bool = False, relu: bool = False):
         super().__init__()
         self._plugged_original = (pool,)
         self.attention_head = attention
-        self.keep, self.relu = keep, relu
+        self.flat, self.relu = flat, relu
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.attention_head(F.relu(x) if self.relu else x)          # (N, C)
-        return y[:, :, None, None] if self.keep else y
+        return y if self.flat else y[:, :, None, None]
 
 
 def replace(net: nn.Module, old: nn.Module, new: nn.Module) -> None:
