@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -15,13 +14,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from .attention.base import positive
-from .sockets.receipt import as_html, as_text
+from .tables import as_html, as_text
+from .train import evaluating
 
 
-@contextmanager
-def evaluating(net: nn.Module, x: Tensor) -> Iterator[None]:
-    """Eval mode without gradients; afterwards every module has its own mode again, also after an error.
+def check_fits(net: nn.Module, x: Tensor) -> None:
+    """Refuse a batch that this network cannot be measured on.
 
     Raises:
         TypeError: not a network and a tensor. ValueError: an empty batch, or one on another device than the network.
@@ -33,14 +31,6 @@ def evaluating(net: nn.Module, x: Tensor) -> Iterator[None]:
     there = next((t.device for t in (*net.parameters(), *net.buffers())), x.device)
     if there != x.device:
         raise ValueError(f"this {type(net).__name__} is on {there} and the batch on {x.device}: use x.to({str(there)!r})")
-    modes = [(module, module.training) for module in net.modules()]
-    try:
-        net.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def parameters(net: nn.Module) -> int:
@@ -54,7 +44,8 @@ def multiply_adds(net: nn.Module, x: Tensor) -> float:
     Convolutions, matrix products and fused attention are counted, as in the papers; element-wise work such as norms, gates
     and pooling is not, and neither is the time that it takes.
     """
-    with evaluating(net, x), FlopCounterMode(display=False) as counter:
+    check_fits(net, x)
+    with evaluating(net), FlopCounterMode(display=False) as counter:
         net(x)
     return counter.get_total_flops() / 2 / len(x)
 
@@ -75,12 +66,12 @@ def wait(device: torch.device) -> None:
 
 def latencies(nets: Sequence[nn.Module], x: Tensor, repeats: int, warm_up: int) -> list[float]:
     """The median of each; in every round each network has its turn, so that a busy moment hits all alike."""
-    positive(repeats, "repeats", "latency")
-    if isinstance(warm_up, bool) or not isinstance(warm_up, int) or warm_up < 0:
-        raise ValueError(f"latency: warm_up must be an integer of at least 0, got {warm_up!r}")
-    with ExitStack() as stack:
-        for net in nets:
-            stack.enter_context(evaluating(net, x))
+    for name, value, least in (("repeats", repeats, 1), ("warm_up", warm_up, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"latency: {name} must be an integer of at least {least}, got {value!r}")
+    for net in nets:
+        check_fits(net, x)
+    with evaluating(*nets):
         rounds = [[seconds(net, x) for net in nets] for _ in range(warm_up + repeats)]
     return [median(times) for times in zip(*rounds[warm_up:], strict=True)]
 
@@ -127,7 +118,8 @@ def peak_memory(net: nn.Module, x: Tensor) -> int:
     took from it at most, with the scratch space of its kernels, in blocks of 512 bytes. Elsewhere it is the sum over the
     tensors that torch's operators make; scratch space inside an operator is not seen.
     """
-    with evaluating(net, x):
+    check_fits(net, x)
+    with evaluating(net):
         if x.device.type == "cuda":
             net(x)      # the first pass of all also takes scratch space that stays
             wait(x.device)

@@ -8,18 +8,21 @@ import platform
 import random
 import sys
 from dataclasses import dataclass
-from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import torch
+
+from . import names
 
 PROFILES = {
     "quick": "minutes on two processor cores",
     "full": "the real budgets; made for a GPU",
 }
+DATA_VARIABLE = "COURSE_DATA"
 # Name to import, what it is for. Torch is missing only if this file cannot be read at all.
 NEEDED = {"numpy": "numbers", "torchvision": "real data sets", "matplotlib": "figures", "ipywidgets": "sliders",
-          "tqdm": "progress bars", "scipy": "intervals"}
+          "tqdm": "progress bars", "scipy": "intervals", "IPython": "showing figures", "PIL": "pictures as files"}
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,7 @@ def profile_name(device: torch.device) -> str:
     if not name:
         return "full" if device.type == "cuda" else "quick"
     if name not in PROFILES:
-        near = get_close_matches(name, PROFILES, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"COURSE_PROFILE={name!r} is not a profile.{hint} Known: "
+        raise ValueError(f"COURSE_PROFILE={name!r} is not a profile.{names.hint(name, PROFILES)} Known: "
                          + ", ".join(f"{k!r} ({v})" for k, v in PROFILES.items()))
     return name
 
@@ -80,6 +81,17 @@ def profile_name(device: torch.device) -> str:
 def rehearsing() -> bool:
     """True under `COURSE_REHEARSE=1`: training stops after two steps, so that tests of the text and exercises are quick."""
     return os.environ.get("COURSE_REHEARSE") == "1"
+
+
+def raises_in_widgets() -> bool:
+    """True under `COURSE_PROFILE=quick`, as in the tests: an error behind a slider is shown below the figure, and raised."""
+    return os.environ.get("COURSE_PROFILE") == "quick"
+
+
+def data_folder() -> Path | None:
+    """`COURSE_DATA`, the folder of data sets that are there already; None if it is not set, or empty."""
+    name = os.environ.get(DATA_VARIABLE)
+    return Path(name) if name else None
 
 
 def seed_everything(seed: int) -> None:

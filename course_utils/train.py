@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -120,17 +120,25 @@ def stop_if_not_finite(losses: list[Tensor], step: int, lr: float) -> None:
                          "(torch.isfinite(x).all()); look for a root or a logarithm of zero in your own module.")
 
 
-@torch.no_grad()
-def predict(net: nn.Module, x: Tensor, chunk: int = 256) -> Tensor:
-    """Logits (N, classes) in float32, in eval mode; each part's own mode is put back afterwards."""
-    device, modes = device_of(net), [(module, module.training) for module in net.modules()]
-    net.eval()
+@contextlib.contextmanager
+def evaluating(*nets: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients; afterwards every module has its own mode again, also after an error."""
+    modes = [(module, module.training) for net in nets for module in net.modules()]
     try:
-        with autocast(device):
-            return torch.cat([net(layout(part, device)).float() for part in x.split(chunk)])
+        for net in nets:
+            net.eval()
+        with torch.no_grad():
+            yield
     finally:
         for module, mode in modes:      # net.train(mode) would wake a batch norm that somebody froze
             module.training = mode
+
+
+def predict(net: nn.Module, x: Tensor, chunk: int = 256) -> Tensor:
+    """Logits (N, classes) in float32, in eval mode; each part's own mode is put back afterwards."""
+    device = device_of(net)
+    with evaluating(net), autocast(device):
+        return torch.cat([net(layout(part, device)).float() for part in x.split(chunk)])
 
 
 def evaluate(net: nn.Module, batch: Batch) -> float:

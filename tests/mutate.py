@@ -1,4 +1,4 @@
-"""Does a test notice when a mechanism is wrong? Plants one-line mistakes in the attention files and runs their tests.
+"""Does a test notice when a mechanism or a socket is wrong? Plants one-line mistakes in their files and runs their tests.
 
 usage: python tests/mutate.py [PATTERN] [--shard I/N] [--planted-only]
 
@@ -10,8 +10,9 @@ Prints, for each mutant, the first test that failed and the seconds it took; at 
 status 1 if one was not caught. A mutant whose text is not found in the file is an error: the list has to follow the code.
 A mutant in the dictionary EQUIVALENT computes the same as the code; it is printed, with the reason, and not counted.
 
-The list is in mutants.py. For each file only those tests run that can notice: its mechanisms' parity with other code, then
-their properties. They must pass without a mistake, or every mutant would seem to be caught.
+The lists are in mutants.py and mutants_sockets.py. For each file only those tests run that can notice: its mechanisms' parity
+with other code, then their properties; of a sockets file, those named beside its mutants. They must pass without a mistake, or
+every mutant would seem to be caught.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from mutants import BASE, EQUIVALENT, MUTANTS, REGISTRY
+from mutants import BASE, EQUIVALENT, REGISTRY
+from mutants import MUTANTS as MUTANTS_ATTENTION
+from mutants_sockets import MUTANTS_SOCKETS, NOTICE
 
 ROOT = Path(__file__).resolve().parents[1]
+MUTANTS = MUTANTS_ATTENTION + MUTANTS_SOCKETS
 PARITY = ["tests/test_parity_gates.py", "tests/test_parity_mixing.py"]
 PROPERTIES = ["tests/test_attention_gates.py", "tests/test_attention_contract.py", "tests/test_reading.py",
               "tests/test_attention_space.py", "tests/test_attention_input.py", "tests/test_attention.py"]
@@ -43,6 +47,8 @@ def names_in(file: str) -> list[str]:
 
 def choice(file: str) -> list[str]:
     """Arguments for pytest: the test files, parity first, and which of their tests."""
+    if file in NOTICE:
+        return [f"tests/test_sockets_{name}.py" for name in NOTICE[file]]
     if file in (BASE, REGISTRY):
         return [*PARITY, *PROPERTIES]
     names = names_in(file)
@@ -53,7 +59,7 @@ def choice(file: str) -> list[str]:
 
 
 def first_failure(folder: Path, file: str) -> str | None:
-    """Run the tests of an attention file in a copy of the project; the name of the first that fails, or None."""
+    """Run the tests of a file in a copy of the project; the name of the first that fails, or None."""
     # Without the plugins for notebooks and workers: most of a mutant's time is the start of pytest.
     bare = ["-o", "addopts=", *(word for plugin in ("cacheprovider", "nbval", "xdist") for word in ("-p", f"no:{plugin}"))]
     run = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *bare, *choice(file)],
@@ -80,7 +86,7 @@ def planted(source: str, name: str, file: str, line: str, mistake: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Plant one-line mistakes in the attention files and run their tests.")
+    parser = argparse.ArgumentParser(description="Plant one-line mistakes in attention and sockets and run their tests.")
     parser.add_argument("pattern", nargs="?", default="")
     parser.add_argument("--shard", default="1/1", metavar="I/N")
     parser.add_argument("--planted-only", action="store_true")

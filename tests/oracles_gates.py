@@ -108,7 +108,7 @@ def residual_mask(x, p, levels, residual):
     u = bilinear_by_loops(u, *shape(x)[2:])
     u = p.conv("head.2", relu(p.norm("head.0", u)))
     logits = p.conv("head.5", relu(p.norm("head.3", u)))
-    kept = 1 if residual and p.start == "paper" else 0      # the identity start has 2 sigmoid in place of 1 + sigmoid
+    kept = 1 if residual and p.start == "as_made" else 0      # the identity start has 2 sigmoid in place of 1 + sigmoid
     return each(lambda v, logit: (kept + p.squash(logit)) * v, x, logits)
 
 
@@ -145,14 +145,14 @@ def bam(x, p, dilation, combine):
         s = p.conv(layer, s, padding=dilation, dilation=dilation)
     s = p.norm("where.4", p.conv("where.3", s))
     logits = add(c, s) if combine == "sum" else times(c, s)
-    return each(lambda v, logit: v * (1 + sigmoid(logit) if p.start == "paper" else 2 * sigmoid(logit)), x, logits)
+    return each(lambda v, logit: v * (1 + sigmoid(logit) if p.start == "as_made" else 2 * sigmoid(logit)), x, logits)
 
 
 def scse(x, p, combine):
     c, s = times(x, channel_weights(x, p, "mean", "what.")), sse(x, p, "where.")
     if combine == "max":
         return each(max, c, s)
-    return each(lambda a, b: a + b if p.start == "paper" else (a + b) / 2, c, s)
+    return each(lambda a, b: a + b if p.start == "as_made" else (a + b) / 2, c, s)
 
 
 def triplet(x, p, kernel_size):

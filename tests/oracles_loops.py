@@ -129,7 +129,7 @@ def bilinear_by_loops(x, height, width):
 class Numbers:
     """The parameters and running statistics of a module, and the layers that use them, by name."""
 
-    def __init__(self, state, start="paper", training=False):
+    def __init__(self, state, start="as_made", training=False):
         self.values = {key: value.tolist() for key, value in state.items()}
         self.start, self.training = start, training
 
@@ -137,7 +137,7 @@ class Numbers:
         return self.values[key]
 
     def squash(self, logit):
-        return sigmoid(logit) if self.start == "paper" else 2 * sigmoid(logit)
+        return sigmoid(logit) if self.start == "as_made" else 2 * sigmoid(logit)
 
     def conv(self, name, x, **options):
         return conv2d_by_loops(x, self[f"{name}.weight"], self.values.get(f"{name}.bias"), **options)

@@ -75,20 +75,20 @@ class Case(NamedTuple):
     @property
     def starts(self) -> tuple[str, ...]:
         resized = self.options.keys() & {"out_channels", "stride"}      # what changes the shape cannot start as the identity
-        return ("paper",) if resized else self.cls.starts
+        return ("as_made",) if resized else self.cls.starts
 
     def shape(self, n: int, c: int, h: int, w: int) -> tuple[int, int, int, int]:
         """The shape with C rounded up to what the options can divide."""
         groups = self.options.get("groups", 1) * self.options.get("radix", 1)
         return n, c + -c % math.lcm(groups, self.options.get("heads", 1)), h, w
 
-    def build(self, shape: tuple[int, ...], start: str = "paper", seed: int = 0) -> Mechanism:
+    def build(self, shape: tuple[int, ...], start: str = "as_made", seed: int = 0) -> Mechanism:
         torch.manual_seed(seed)
         options = OPTIONS.get(self.name, {}) | self.options
         options = {key: tuple(shape[2:]) if value == MAP else value for key, value in options.items()}
         return attention.build(self.name, shape[1], start=start, **options)
 
-    def trained(self, shape: tuple[int, ...], start: str = "paper", noise: float = 0.5) -> Mechanism:
+    def trained(self, shape: tuple[int, ...], start: str = "as_made", noise: float = 0.5) -> Mechanism:
         """In float64 and evaluation mode, every parameter and every running statistic away from its start."""
         module, g = self.build(shape, start).double(), torch.Generator().manual_seed(1)
         if isinstance(module, SpatialTransformer):

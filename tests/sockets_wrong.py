@@ -26,7 +26,7 @@ def holding(attention: str, at: str) -> Callable[[], nn.Module]:
     """A host with something plugged in already."""
     def make() -> nn.Module:
         net = mixed()
-        plug_in(net, attention, at, start="paper")      # outputs that are not those of the plain host
+        plug_in(net, attention, at, start="as_made")      # outputs that are not those of the plain host
         return net
     return make
 

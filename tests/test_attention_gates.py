@@ -17,7 +17,7 @@ each_gate_and_start = pytest.mark.parametrize("case, start", [(case, start) for 
 
 
 def authors_start_at_identity(case):
-    return re.search(r'start: (both starts|"paper" and "identity") are the same', inspect.getdoc(case.cls)) is not None
+    return re.search(r'start: (both starts|"as_made" and "identity") are the same', inspect.getdoc(case.cls)) is not None
 
 
 def mean_or_same(module, x):
@@ -47,7 +47,7 @@ def test_identity_start_stays_the_identity_when_running_statistics_have_moved(ca
 
 
 @each
-def test_paper_start_is_the_identity_only_where_the_authors_say_so(case):
+def test_a_mechanism_as_made_is_the_identity_only_where_the_authors_say_so(case):
     shape = case.shape(3, 16, 6, 7)
     module, x = case.build(shape), picture(*shape, dtype=torch.float32)
     for mode in (False, True):
@@ -76,7 +76,7 @@ def test_gate_before_training(case):
     assert (gates[0].std() == 0) if case.name in ("gct", "srm") else (gates[0].std() > 2e-3)
 
 
-# Lowest and highest gate at the paper start and at the identity start; (0, 1) and (0, 2) where nothing else is said.
+# Lowest and highest gate as made and at the identity start; (0, 1) and (0, 2) where nothing else is said.
 RANGE = {
     "gct": ((0, 2), (0, 2)), "bam": ((1, 2), (0, 2)), "residual_mask": ((1, 2), (0, 2)), "simam": ((0.62, 1), None),
     "residual_mask-residual=False-levels=1": ((0, 1), (0, 2)), "scse-combine=sum": ((0, 2), (0, 2)),

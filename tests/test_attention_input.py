@@ -65,10 +65,10 @@ def test_wrong_input_is_refused_with_what_is_wanted(name, x, message):
 @each_name
 def test_start_is_one_that_the_mechanism_has(name):
     cls = attention.REGISTRY[name]
-    with pytest.raises(ValueError, match=f"{cls.__name__}: start must be one of 'paper', 'identity', got 'zero'"):
+    with pytest.raises(ValueError, match=f"{cls.__name__}: start must be one of 'as_made', 'identity', got 'zero'"):
         attention.build(name, 8, start="zero")
     if "identity" not in cls.starts:
-        with pytest.raises(ValueError, match=f"{cls.__name__}: has no 'identity' start.*Use start='paper'"):
+        with pytest.raises(ValueError, match=f"{cls.__name__}: has no 'identity' start.*Use start='as_made'"):
             attention.build(name, 8, start="identity")
 
 

@@ -6,8 +6,8 @@ from right_sockets import RIGHT, Lerp, by_einsum, by_loop, step_by_step, swapped
 from torch import nn
 
 from course_utils import check
-from course_utils.check.eased import ZeroLast
-from course_utils.check.widths import FAMILIES, shipped_widths
+from course_utils.check.lesson_08_eased import ZeroLast
+from course_utils.check.lesson_13 import FAMILIES, shipped_widths
 from course_utils.sockets import plug_in
 
 

@@ -2,8 +2,11 @@
 
 The course comes from a git repository made of the files as they are now. Two environments run the lessons:
 the one that the tests run in, and one with the versions of IPython and ipywidgets that Colab keeps loaded.
+There the first cell, which test_repo.py finds to be the same in all lessons, runs once, and the next two cells of every
+lesson run in that kernel, one lesson after the other, each without the names of the others.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -24,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 REPO, BRANCH = set_repo.current()
 FOLDER = REPO.split("/")[1]
+FIRST_CELL = set_repo.first_cell(REPO, BRANCH)
 
 # What Colab keeps loaded, by its published list of packages; raising one of them there forces a restart.
 COLAB = ["IPython==7.34.0", "ipykernel==6.17.1", "ipywidgets==7.7.1"]
@@ -40,6 +45,9 @@ import json, sys
 ours = sorted({m.__file__ for n, m in sys.modules.items() if n.split(".")[0] == "course_utils"})
 print("FETCHED", json.dumps({"root": str(root), "ours": ours}))
 """
+# What a lesson made must not help the next one over a forgotten import.
+KEEP = "kept = set(globals()) | {'kept'}"
+FORGET = "for made in [name for name in globals() if name not in kept and name[0] != '_']: del globals()[made]"
 
 
 def git(*args, cwd):
@@ -91,11 +99,9 @@ def colab_python(tmp_path_factory):
     return python
 
 
-def run_cells(python, tmp_path, cells, repository_url):
-    """Run the cells in one fresh kernel of that Python, in the folder `empty`.
-
-    Returns what the LOADED and FETCHED cells saw, in order.
-    """
+@contextlib.contextmanager
+def fresh_kernel(python, tmp_path, repository_url):
+    """A kernel of that Python in the folder `empty`; gives a function that runs a cell and returns the words it printed."""
     spec = tmp_path / "kernels" / "lesson"
     spec.mkdir(parents=True, exist_ok=True)
     argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -105,72 +111,82 @@ def run_cells(python, tmp_path, cells, repository_url):
 
     folder = tmp_path / "empty"
     folder.mkdir(exist_ok=True)
-    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nb = nbformat.v4.new_notebook()
     client = NotebookClient(
         nb,
         km=AsyncKernelManager(kernel_name="lesson", kernel_spec_manager=specs),
         resources={"metadata": {"path": str(folder)}},
         timeout=180,
     )
+
+    def run(source):
+        nb.cells.append(nbformat.v4.new_code_cell(source))
+        cell = client.execute_cell(nb.cells[-1], len(nb.cells) - 1)
+        return "".join(output.get("text", "") for output in cell.outputs if output.output_type == "stream")
+
     # cleanup_kc: nbclient leaves a kernel running that it has not set up itself.
-    client.execute(cleanup_kc=True, env={**os.environ, "COURSE_REPO_URL": repository_url})
-    seen = {"LOADED": [], "FETCHED": []}
-    for cell in nb.cells:
-        text = "".join(output.get("text", "") for output in cell.outputs if output.output_type == "stream")
-        for line in text.splitlines():
-            kind, _, data = line.partition(" ")
-            if kind in seen:
-                seen[kind].append(json.loads(data))
-    return seen
+    with client.setup_kernel(cleanup_kc=True, env={**os.environ, "COURSE_REPO_URL": repository_url}):
+        yield run
 
 
-def first_cells(path):
-    """The set-up cell and the two after it: where a lesson imports what it needs."""
-    if path is None:
-        return [set_repo.first_cell(REPO, BRANCH)]
+def seen(printed, kind):
+    """What a LOADED or FETCHED cell saw."""
+    (line,) = [line for line in printed.splitlines() if line.startswith(kind)]
+    return json.loads(line.removeprefix(kind))
+
+
+def next_cells(path):
+    """The two cells after the set-up cell: where a lesson imports what it needs."""
     nb = nbformat.read(path, as_version=4)
-    return [cell.source for cell in nb.cells if cell.cell_type == "code"][:3]
+    return [cell.source for cell in nb.cells if cell.cell_type == "code"][1:3]
 
 
-def check_fetched(seen, clone):
-    (fetched,) = seen["FETCHED"]
+def check_fetched(fetched, clone):
     assert Path(fetched["root"]).samefile(clone)
     assert fetched["ours"] and all(Path(file).is_relative_to(fetched["root"]) for file in fetched["ours"])
     assert git("reflog", cwd=clone).count("clone:") == 1
     assert git("log", "--format=%s", cwd=clone).strip() == "the course as it is now"
 
 
-def check_lesson(python, path, tmp_path, repository):
-    cells = [LOADED, *first_cells(path), LOADED, FETCHED]
-    seen = run_cells(python, tmp_path, cells, repository.as_uri())
-    clone = tmp_path / "empty" / FOLDER
-    before, after = seen["LOADED"]
-    assert before == after, "the first cells changed a package that was loaded"
-    check_fetched(seen, clone)
-    return before
-
-
-def name(path):
-    return path.stem if path else "no lessons yet"
-
-
 def test_here_a_lesson_alone_fetches_the_course_once(tmp_path, repository):
-    path = NOTEBOOKS[0] if NOTEBOOKS else None
-    check_lesson(sys.executable, path, tmp_path, repository)
-    # Again, from an address where there is nothing: only the folder of the first time can serve.
-    seen = run_cells(sys.executable, tmp_path, [*first_cells(path), FETCHED], (tmp_path / "nowhere").as_uri())
-    check_fetched(seen, tmp_path / "empty" / FOLDER)
+    cells = [FIRST_CELL, *(next_cells(NOTEBOOKS[0]) if NOTEBOOKS else []), FETCHED]
+    # The second time from an address where there is nothing: only the folder of the first time can serve.
+    for url in (repository.as_uri(), (tmp_path / "nowhere").as_uri()):
+        with fresh_kernel(sys.executable, tmp_path, url) as run:
+            check_fetched(seen([run(cell) for cell in cells][-1], "FETCHED"), tmp_path / "empty" / FOLDER)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS or [None], ids=name)
-def test_with_colabs_versions_every_lesson_starts(path, tmp_path, repository, colab_python):
-    versions = check_lesson(colab_python, path, tmp_path, repository)
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory, repository, colab_python):
+    """A kernel with Colab's versions in which the first cell has run; `run`, what was loaded before it, and the folder."""
+    folder = tmp_path_factory.mktemp("on_colab")
+    with fresh_kernel(colab_python, folder, repository.as_uri()) as run:
+        before = seen(run(LOADED), "LOADED")
+        run(FIRST_CELL)
+        run(KEEP)
+        yield SimpleNamespace(run=run, loaded=before, clone=folder / "empty" / FOLDER)
+
+
+@pytest.mark.full
+def test_colabs_versions_are_the_ones_that_run(colab):
     for wanted in COLAB:
         package, _, version = wanted.partition("==")
-        assert versions[package][0] == version, "the tests' own packages came first"
+        assert colab.loaded[package][0] == version, "the tests' own packages came first"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("path", NOTEBOOKS or [None], ids=lambda path: path.stem if path else "no lessons yet")
+def test_with_colabs_versions_every_lesson_starts(path, colab):
+    try:
+        for cell in next_cells(path) if path else []:
+            colab.run(cell)
+    finally:
+        colab.run(FORGET)
+    assert seen(colab.run(LOADED), "LOADED") == colab.loaded, "the first cells changed a package that was loaded"
+    check_fetched(seen(colab.run(FETCHED), "FETCHED"), colab.clone)
 
 
 def test_an_address_without_a_course_stops_the_first_cell(tmp_path):
     nowhere = (tmp_path / "nowhere").as_uri()
-    with pytest.raises(CellExecutionError, match="CalledProcessError"):
-        run_cells(sys.executable, tmp_path, first_cells(None), nowhere)
+    with fresh_kernel(sys.executable, tmp_path, nowhere) as run, pytest.raises(CellExecutionError, match="CalledProcessError"):
+        run(FIRST_CELL)

@@ -10,6 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from test_colab import COLAB
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,17 +21,15 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
-# What a direct dependency brings along and the package may count on.
+# Packages whose module has another name.
+CALLED = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn"}
+# What a direct dependency brings along; tests, tools and teach.py may count on it, the rest of the package declares what it
+# imports: a dependency may stop to bring it, and then `import course_utils.plots` fails on a learner's machine.
 BROUGHT = {
-    "IPython": "ipywidgets",
-    "PIL": "torchvision",
-    "yaml": "pyyaml",
-    "sklearn": "scikit-learn",
-    "nbformat": "jupyterlab",
+    "nbformat": "nbgrader",
     "nbclient": "jupyterlab",
     "nbconvert": "jupyterlab",
     "jupyter_client": "jupyterlab",
-    "traitlets": "ipywidgets",
     "packaging": "pytest",
     "tomli": "pytest",
 }
@@ -42,6 +41,7 @@ def requirements(lines):
 
 
 CORE = requirements(PROJECT["dependencies"])
+TEACH = requirements(EXTRAS["teach"])
 ALL = requirements([*PROJECT["dependencies"], *(line for extra in EXTRAS.values() for line in extra)])
 CONSTRAINTS = requirements(
     line for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if line and line[0] != "#"
@@ -114,5 +114,17 @@ def test_every_import_is_declared(folder):
     ours = {p.stem for p in (ROOT / "tools").glob("*.py")} | {p.stem for p in (ROOT / "tests").rglob("*.py")}
     known = sys.stdlib_module_names | ours | {"course_utils", "tomllib"}  # tomllib: with Python 3.11
     for path in sorted((ROOT / folder).rglob("*.py")):
+        declared, brought = (CORE, {}) if folder == "course_utils" else (ALL, BROUGHT)
+        if path.name == "teach.py":
+            declared, brought = CORE | TEACH, BROUGHT
         for module in set(imported_by(path)) - known:
-            assert canonicalize_name(BROUGHT.get(module, module)) in ALL, f"{path.name} imports {module}"
+            name = canonicalize_name(CALLED.get(module, brought.get(module, module)))
+            assert name in declared, f"{path.name} imports {module}, and {name} is not among its dependencies"
+
+
+@pytest.mark.parametrize("line", COLAB)
+def test_what_colab_keeps_loaded_is_within_the_bounds(line):
+    """Otherwise the course would have to replace it there, and Colab would ask for a restart."""
+    loaded = Requirement(line)
+    (spec,) = loaded.specifier
+    assert CORE.get(canonicalize_name(loaded.name), SpecifierSet()).contains(spec.version)

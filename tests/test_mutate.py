@@ -1,4 +1,4 @@
-"""The mutation script: its mutants follow the code, and a fixed sample of them is planted and caught at every run.
+"""The mutation script: its mutants follow the code; one of them is planted and caught at every run, five more with --full.
 
 The whole list takes a quarter of an hour or more: python tests/mutate.py
 """
@@ -24,7 +24,8 @@ def test_the_line_of_a_mutant_stands_once_in_the_code(name, file, line, mistake)
 
 def test_every_attention_file_has_mutants_and_every_mutant_a_name():
     files = {f"course_utils/attention/{path.name}" for path in (mutate.ROOT / "course_utils/attention").glob("*.py")}
-    assert {m[1] for m in mutate.MUTANTS} == files
+    sockets = {f"course_utils/sockets/{path.name}" for path in (mutate.ROOT / "course_utils/sockets").glob("[!_]*.py")}
+    assert {m[1] for m in mutate.MUTANTS} == files | sockets and mutate.NOTICE.keys() == sockets
     names = [m[0] for m in mutate.MUTANTS]
     assert len(set(names)) == len(names) and set(names) >= mutate.EQUIVALENT.keys()
 
@@ -45,10 +46,11 @@ def test_a_file_of_gates_is_tried_with_their_parity_first():
     assert all((mutate.ROOT / test).exists() for test in mutate.choice(mutate.BASE))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [
-    "ECA: convolves over the batch", "coordinate: forgotten transpose", "mask: skips from the wrong end",
-    "BoT: relative position reversed", "dynamic: routing averaged over the batch", "patches: weights not normalised",
+    "ECA: convolves over the batch",
+    *(pytest.param(name, marks=pytest.mark.full) for name in (
+        "coordinate: forgotten transpose", "mask: skips from the wrong end", "BoT: relative position reversed",
+        "dynamic: routing averaged over the batch", "patches: weights not normalised")),
 ])
 def test_a_planted_mistake_is_caught(name, capsys):
     assert mutate.main([name, "--planted-only"]) == 0

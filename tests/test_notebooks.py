@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST_BYTES = 1_500_000
+WIDEST = 100      # characters of a line of code
 
 # --- Reading ---
 
@@ -153,6 +154,12 @@ def pip_replaces_nothing(nb):
                 yield f"pip install{command}: the shell takes an unquoted > for a file"
 
 
+def narrow_code(nb):
+    """A wider line is cut off on a code-hosting page and in a narrow window: the reader scrolls sideways."""
+    for cell in cells(nb, "code"):
+        yield from (f"{len(line)} characters: {line[:60]}" for line in source(cell).splitlines() if len(line) > WIDEST)
+
+
 RULES = [
     valid_format,
     unique_ids,
@@ -166,6 +173,7 @@ RULES = [
     headings_form_a_tree,
     checked_cells_have_outputs,
     pip_replaces_nothing,
+    narrow_code,
 ]
 
 
@@ -205,7 +213,7 @@ def good():
     return {
         "cells": [
             markdown(f"# Title\n\n![Open](badge.svg)\n\n{listing}\n## Part\n### Box\n## Next", 1),
-            code("1 + 1", 1, PICTURE),
+            code("1 + 1  #" + 92 * "-", 1, PICTURE),
             code("# NBVAL_CHECK_OUTPUT\nprint(2)", 2, printed("2\n")),
             code("print(3)", 3, printed("3\n"), tags=["nbval-check-output"]),
             markdown("See https://example.org/home/index.html and `pip install -q timm`.", 2),
@@ -283,6 +291,7 @@ BROKEN = {
         with_cell(code("%pip install timm>=1", 4)),
         with_text("pip install 'timm>=1' torch==2.6"),
     ],
+    narrow_code: [with_cell(code("x = 1\n" + "y" * 101, 4))],
 }
 
 

@@ -26,7 +26,7 @@ class TwiceSigmoid(nn.Module):
         return 2 * torch.sigmoid(logits)
 
 
-SQUASH = {"paper": nn.Sigmoid, "identity": TwiceSigmoid}
+SQUASH = {"as_made": nn.Sigmoid, "identity": TwiceSigmoid}
 
 
 def picture(*shape, seed=0):
@@ -37,7 +37,7 @@ def close(actual, expected):
     torch.testing.assert_close(actual, torch.as_tensor(expected, dtype=torch.float64), rtol=1e-11, atol=1e-12)
 
 
-def moved(name, channels, start="paper", seed=0, **options):
+def moved(name, channels, start="as_made", seed=0, **options):
     """A mechanism in float64, no parameter or running statistic of which is at its start."""
     module = attention.build(name, channels, start=start, **options).double()
     g = torch.Generator().manual_seed(seed)

@@ -1,6 +1,7 @@
 """The set-up of a lesson: the right profile, a clear word when something is missing, claims that can fail."""
 
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ else:
     import tomli as tomllib  # pytest brings it where Python has none
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "course_utils"
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
@@ -65,6 +67,30 @@ def test_the_best_device_is_one_that_works_here(monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
         assert runtime.best_device().type == expected
+
+
+# ---- who reads the environment
+
+def test_only_runtime_reads_the_environment():
+    """One place to look for what a variable does. Catches os.environ, os.getenv and their import by name."""
+    readers = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")
+               if re.search(r"environ\b|getenv", path.read_text("utf-8"))}
+    assert readers == {"runtime.py"}
+
+
+@pytest.mark.parametrize("value, folder", [("", None), (None, None), ("there", Path("there"))])
+def test_an_empty_variable_is_no_folder_of_data(value, folder, monkeypatch):
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    if value is not None:
+        monkeypatch.setenv("COURSE_DATA", value)
+    assert runtime.data_folder() == folder
+
+
+@pytest.mark.parametrize("value, raises", [("quick", True), ("full", False), (None, False)])
+def test_errors_behind_sliders_are_raised_only_in_the_quick_profile(value, raises, monkeypatch):
+    if value is not None:
+        monkeypatch.setenv("COURSE_PROFILE", value)
+    assert runtime.raises_in_widgets() is raises
 
 
 # ---- setup
@@ -124,7 +150,9 @@ def test_a_package_that_is_not_there_is_found_missing(monkeypatch):
 
 def test_every_dependency_is_looked_for():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert {Requirement(line).name for line in project["dependencies"]} == {*runtime.NEEDED, "torch"}
+    called = {"ipython": "IPython", "pillow": "PIL"}      # modules with another name than their package
+    names = [Requirement(line).name for line in project["dependencies"]]
+    assert {called.get(name, name) for name in names} == {*runtime.NEEDED, "torch"}
 
 
 # ---- claims and rehearsals

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from test_sockets_own import block, conv
-from test_sockets_placement import alive, strong
+from test_sockets_placement import alive, compare, strong
 from torch import nn
 
 from course_utils.sockets import list_sockets, plug_in, unplug
@@ -51,14 +51,46 @@ def test_modules_in_a_plain_list_are_not_listed():
     assert keeps_outputs(net, torch.randn(2, 3, 11, 14), "post") == 1
 
 
-def test_modules_that_are_called_from_a_plain_list_are_refused_and_the_remedy_is_named():
-    """Their names are there, but the forward goes past them: attention would be trained by nobody."""
+def test_a_convolution_that_is_called_from_a_plain_list_gets_its_attention():
+    """The list holds the very module that has a name. Catches a twin under the name, which the forward goes past."""
+    net = alive(Hidden(registered=True))
+
+    def by_hand(n, x, a, b, c):
+        x = F.relu(a(n.stem(x)))
+        x = F.relu(c(n.hidden1(F.relu(b(n.hidden0(x))))))
+        return n.fc(x.mean((2, 3)))
+    compare(net, "post", by_hand)
+    assert keeps_outputs(net, torch.randn(2, 3, 11, 14), "both") == 6
+    assert net.hidden == [net.hidden0, net.hidden1]
+
+
+def test_what_would_be_replaced_past_a_plain_list_is_refused_and_the_remedy_is_named():
+    """The name gets another module, and the list goes on with the old one: attention would be trained by nobody."""
     net = alive(Hidden(registered=True))
     before = list(net.named_modules())
-    with pytest.raises(ValueError, match="hidden0.* would never be used: .* nn.ModuleList"):
-        plug_in(net, "eca", "post")
+    with pytest.raises(ValueError, match="hidden0.attention_instead would never be used: .* nn.ModuleList"):
+        plug_in(net, "dynamic_conv", "instead")
     assert before == list(net.named_modules())
     assert keeps_outputs(net, torch.randn(2, 3, 11, 14), "post", layers="stem") == 1
+
+
+class SharedBeforeTheNorm(nn.Module):
+    """What the convolution gives is read by its norm and by somebody else."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        x = self.conv(x)
+        return torch.cat([self.norm(x), x], 1)
+
+
+def test_a_norm_that_is_not_the_only_reader_is_no_part_of_the_convolution():
+    def by_hand(n, x, a):
+        x = a(n[0].conv(x))
+        return torch.cat([n[0].norm(x), x], 1)
+    compare(alive(nn.Sequential(SharedBeforeTheNorm())), "post", by_hand)
 
 
 def test_height_and_width_are_not_swapped():

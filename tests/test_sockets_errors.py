@@ -56,7 +56,8 @@ WRONG = {
     "stage as a fraction": Wrong(plug(stages=1.5), EITHER, r"stages.*1\.5", "places in 1, 2"),
     "no stage": Wrong(plug(stages=[]), ValueError, "names no stage", "leave it out for all"),
     "a stage at the input": Wrong(plug("pixel_gate", "input", stages=1), ValueError, "stages=1", "two ends .*belong to no stage"),
-    "pattern matches nothing": Wrong(plug(layers="block.1"), ValueError, "'block.1' matches none of the 3", "near: 'blocks.1'"),
+    "pattern matches nothing": Wrong(plug(layers="block.1"), ValueError, "'block.1' matches none of the 3",
+                                     "Did you mean 'blocks.1'"),
     "one of two patterns matches nothing": Wrong(plug(layers=["blocks.0", "layer4.*"]), ValueError, r"'layer4\.\*' matches none",
                                                  r"'blocks\.0' to 'blocks\.2'.*list_sockets\(model\)"),
     "predicate leaves none": Wrong(plug(layers=lambda p: p.channels > 99), ValueError, "predicate leaves none of the 3",
@@ -92,16 +93,16 @@ WRONG = {
     "pooling at post": Wrong(plug("attention_pool"), ValueError, "'attention_pool' replaces the pooling",
                              "at='head', not at='post'"),
     "gate at head": Wrong(plug("se", "head"), ValueError, "at='head' replaces the pooling", "'attention_pool'.*'se'.*at='post'"),
-    "head keeps the map": Wrong(plug(nets.keeps_map, "head", start="paper"), ValueError,
+    "head keeps the map": Wrong(plug(nets.keeps_map, "head", start="as_made"), ValueError,
                                 r"keeps_map changes the shape at 'head' .*gives \(2, 16, 6, 7\)", r"goes on with \(2, 16\)"),
     # which start
-    "start misspelt": Wrong(plug(start="zero"), ValueError, "got 'zero'", "'identity', 'paper', 'kernel'"),
+    "start misspelt": Wrong(plug(start="zero"), ValueError, "got 'zero'", "'identity', 'as_made', 'kernel'"),
     "start from a kernel at post": Wrong(plug(start="kernel"), ValueError, "got at='post'", "needs at='instead'"),
     "head does not begin as the mean": Wrong(plug(nets.largest, "head"), ValueError, "largest does not begin as the plain mean",
-                                             "start='paper', or 'attention_pool'"),
+                                             "start='as_made', or 'attention_pool'"),
     "selective kernel has no identity": Wrong(plug("sk", "instead"), ValueError, "sk .*has no start='identity'",
-                                              "Those that can: condconv, dynamic_conv. Or use start='paper'"),
-    "bot instead of a wider convolution": Wrong(plug("bot", "instead", start="paper"), ValueError,
+                                              "Those that can: condconv, dynamic_conv. Or use start='as_made'"),
+    "bot instead of a wider convolution": Wrong(plug("bot", "instead", start="as_made"), ValueError,
                                                 r"bot cannot replace 3, Conv2d\(4, 8.*takes no out_channels",
                                                 "stages=.* or layers=.*, or another mechanism", VGG),
     # twice
@@ -130,8 +131,8 @@ WRONG = {
     "no convolution": Wrong(plug(), ValueError, "Sequential has no torch.nn.Conv2d", "no convolution to plug attention around",
                             lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * 12 * 14, 5))),
     "plain list": Wrong(plug(), ValueError, "PlainList has no torch.nn.Conv2d", r"nn\.ModuleList", lambda: nets.PlainList(False)),
-    "plain list beside names": Wrong(plug(), ValueError, "attention_post would never be used", r"nn\.ModuleList",
-                                     lambda: nets.PlainList(True)),
+    "plain list beside names": Wrong(plug("dynamic_conv", "instead"), ValueError, "attention_instead would never be used",
+                                     r"nn\.ModuleList", lambda: nets.PlainList(True)),
     "two inputs": Wrong(plug(), ValueError, "missing 1 required positional", r"model\(x\)", nets.TwoInputs, False),
     "not a module": Wrong(plug(), TypeError, "got str", r"model must be a torch\.nn\.Module", lambda: "resnet18", False),
     "list_sockets: a function": Wrong(list_sockets, TypeError, "got function", r"be a torch\.nn\.Module", lambda: host, False),
@@ -200,7 +201,7 @@ SOCKETS = ("pre", "inner", "post", "after_add", "identity", "instead", "both")
                          ids=["raises", "interrupted", "does not fit"])
 def test_a_failure_at_the_third_place_takes_the_first_two_out_again(at, failure, error):
     net = mixed()
-    start = "paper" if at == "instead" else "identity"
+    start = "as_made" if at == "instead" else "identity"
     with untouched(net), pytest.raises(error) as caught:
         plug_in(net, third(failure), at, start=start, input_size=(12, 14))
     if failure is stopped:

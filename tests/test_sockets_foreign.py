@@ -49,7 +49,7 @@ def test_a_foreign_module_is_joined_by_a_weight_that_is_zero(theirs, at):
     for module in receipt.modules(net):
         nn.init.ones_(module.weight)
     by_itself = small()
-    plug_in(by_itself, theirs, at=at, start="paper", input_size=SIZE)
+    plug_in(by_itself, theirs, at=at, start="as_made", input_size=SIZE)
     weights = {key.replace(".module.", "."): value for key, value in net.state_dict().items()}
     by_itself.load_state_dict({key: weights[key] for key in by_itself.state_dict()})
     torch.testing.assert_close(net(picture()), by_itself(picture()))      # with a weight of one it is theirs
@@ -74,7 +74,7 @@ def test_a_module_that_is_nearly_the_identity_is_wrapped():
     assert torch.equal(net(picture(4)), PLAIN[0])
 
 
-def test_a_head_of_ones_own_must_be_asked_for_with_the_paper_start():
+def test_a_head_of_ones_own_must_be_asked_for_with_the_start_as_made():
     def largest(channels):
         return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
 
@@ -87,16 +87,16 @@ def test_a_head_of_ones_own_must_be_asked_for_with_the_paper_start():
     plug_in(net, mean, at="head", input_size=SIZE)
     torch.testing.assert_close(net(picture(4)), PLAIN[0])
     unplug(net)
-    plug_in(net, largest, at="head", start="paper", input_size=SIZE)
+    plug_in(net, largest, at="head", start="as_made", input_size=SIZE)
     assert not torch.allclose(net(picture(4)), PLAIN[0])
 
 
 @pytest.mark.parametrize("maker", ["se", SEModule, squeeze_excitation], ids=["se", "timm", "torchvision"])
-def test_paper_start_takes_the_module_as_it_is_made(maker):
+def test_start_as_made_takes_the_module_as_it_is_made(maker):
     """Against the same module put behind the norm by hand."""
     net, by_hand = small(), small()
     torch.manual_seed(7)
-    receipt = plug_in(net, maker, at="post", layers="blocks.0", start="paper", input_size=SIZE)
+    receipt = plug_in(net, maker, at="post", layers="blocks.0", start="as_made", input_size=SIZE)
     torch.manual_seed(7)
     module = attention.build("se", 8) if maker == "se" else maker(8)
     by_hand.blocks[0].bn2 = nn.Sequential(by_hand.blocks[0].bn2, module.eval())

@@ -1,4 +1,4 @@
-"""Every socket on torchvision's classification models: one of each family here, all of them where `pytest --all-models` asks.
+"""Every socket on torchvision's classification models: one of each family, all of them where `pytest --all-models` asks.
 
 The functions are those that write docs/sockets.md, so what is tested is what the page says.
 """
@@ -15,12 +15,14 @@ from course_utils.sockets import list_sockets, plug_in, unplug
 
 FAMILIES = ("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "mnasnet0_5",
             "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "shufflenet_v2_x0_5", "squeezenet1_1", "vgg11")
+# Built as mobilenet_v3_small, alexnet, and two of the models in test_sockets_timm.py are.
+ALIKE = ("efficientnet_b0", "vgg11", "regnet_y_400mf", "convnext_tiny")
 EVERYWHERE = ("pre", "post", "both", "input", "head")
 ROUNDING = 1e-6      # of outputs of about 1
 PAGE = tool.rows_of(tool.PAGE.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.full] * (name in ALIKE)) for name in FAMILIES])
 def family(request):
     net, pictures = tool.host(request.param)
     return request.param, net, pictures[:1]
@@ -62,7 +64,6 @@ def agrees(name: str, fresh: dict[str, str]) -> list[str]:
     return wrong
 
 
-@pytest.mark.slow
 @pytest.mark.all_models
 @pytest.mark.parametrize("name", tool.names())
 def test_every_model_does_what_the_page_says(name):
@@ -127,7 +128,7 @@ def test_the_tool_sees_what_unplug_leaves_behind(monkeypatch, fault):
 
 def test_the_tool_sees_a_start_that_is_not_the_identity(monkeypatch):
     net, pictures = small()
-    monkeypatch.setattr(tool, "plug_in", lambda net, attention, at: plug_in(net, attention, at, start="paper"))
+    monkeypatch.setattr(tool, "plug_in", lambda net, attention, at: plug_in(net, attention, at, start="as_made"))
     assert tool.try_socket(net, "post", pictures[:1]).change > 0.01
 
 

@@ -93,10 +93,10 @@ def test_selective_kernel_gives_the_kernel_to_every_branch(convolution):
 
 
 @each_mixture
-def test_paper_start_does_not_take_the_kernel(name):
+def test_start_as_made_does_not_take_the_kernel(name):
     net = chain()
     expected = net(picture())
-    plug_in(net, name, at="instead", start="paper", input_size=SIZE)
+    plug_in(net, name, at="instead", start="as_made", input_size=SIZE)
     assert not torch.allclose(net(picture()), expected, atol=1e-2)
 
 
@@ -104,9 +104,22 @@ def test_paper_start_does_not_take_the_kernel(name):
                                                ("bot", "identity", "condconv, dynamic_conv"), ("bot", "kernel", "sk, condconv")])
 def test_a_start_that_a_mechanism_does_not_have_is_refused_with_those_that_have_it(name, start, able):
     net = chain()
-    with pytest.raises(ValueError, match=f"no start='{start}'.*Those that can: {able}.*start='paper'"):
+    with pytest.raises(ValueError, match=f"no start='{start}'.*Those that can: {able}.*start='as_made'"):
         plug_in(net, name, at="instead", start=start, input_size=SIZE)
     assert type(net[2]) is nn.Conv2d
+
+
+def test_a_convolution_under_two_names_is_replaced_under_both():
+    """Catches one name, or one parent, that goes on with the old kernel."""
+    net = chain()
+    net.append(nn.Sequential(net[2], net[2]))
+    conv, x = net[2], picture()
+    y = net(x)
+    assert len(plug_in(net, "condconv", at="instead", input_size=SIZE)) == 1
+    assert net[2] is net[3][0] is net[3][1] is not conv
+    torch.testing.assert_close(net(x), y)
+    unplug(net)
+    assert net[2] is net[3][0] is net[3][1] is conv
 
 
 # ---- steps and biases
@@ -114,7 +127,7 @@ def test_a_start_that_a_mechanism_does_not_have_is_refused_with_those_that_have_
 def test_self_attention_in_place_of_a_step_is_followed_by_the_average():
     net = chain("stride")
     bias = net[2].bias.detach().clone()
-    plug_in(net, "bot", at="instead", start="paper", input_size=SIZE)
+    plug_in(net, "bot", at="instead", start="as_made", input_size=SIZE)
     x = net[:2](picture())
     mixed = net[2].attention_instead(x)
     assert mixed.shape == (3, 8, 11, 14)
@@ -127,7 +140,7 @@ def test_self_attention_in_place_of_a_step_is_followed_by_the_average():
 @pytest.mark.parametrize("name", ["condconv", "dynamic_conv", "sk", "split"])
 def test_what_can_take_steps_takes_them_itself(name):
     net = chain("stride")
-    plug_in(net, name, at="instead", start="paper", input_size=SIZE)
+    plug_in(net, name, at="instead", start="as_made", input_size=SIZE)
     assert net[2].shrink is None and net[2].attention_instead.stride == 2
     assert net(picture()).shape == (3, 8, 6, 7)
 
@@ -181,7 +194,7 @@ def test_se_on_the_narrow_channels_costs_a_sixteenth(resnet50):
 
 def test_botnet_50_has_the_parameters_of_the_paper(resnet50):
     """20.8 M: three 3x3 convolutions of 512 channels leave, three times 3 C^2 come."""
-    receipt = plug_in(resnet50, "bot", at="instead", stages=4, start="paper")
+    receipt = plug_in(resnet50, "bot", at="instead", stages=4, start="as_made")
     assert receipt.names == tuple(f"layer4.{i}.conv2.attention_instead" for i in range(3))
     assert (sum(receipt.added), receipt.removed) == (9 * 512 ** 2, 27 * 512 ** 2)
     assert count(resnet50) == 20_838_440

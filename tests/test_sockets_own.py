@@ -166,6 +166,22 @@ def test_a_place_without_a_module_is_refused_with_the_sockets_that_are_there(at)
     assert f"has no socket '{at}'" in (words := refused(alive(Written()), at)) and "It has: input, pre, inner, post" in words
 
 
+class BentSkip(nn.Module):
+    """The skip is a function of the fork: what made the fork stands before the branch as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.a1, self.a2, self.fc = conv(3, 8), conv(8, 8), conv(8, 8), nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.fc((F.leaky_relu(x) + self.a2(F.relu(self.a1(x)))).mean((2, 3)))
+
+
+def test_what_made_the_fork_is_not_taken_for_what_made_the_skip():
+    assert "has no socket 'identity'" in refused(alive(BentSkip()), "identity")
+
+
 @pytest.mark.parametrize("at", ["pre", "inner", "post", "after_add", "identity"])
 def test_a_pre_activation_block_has_attention_before_its_first_norm(at):
     net = alive(nn.Sequential(conv(3, 8), PreActivation(8), nn.MaxPool2d(2)))

@@ -88,7 +88,7 @@ def compare(net: nn.Module, at: str, by_hand, **options) -> None:
     """Plug SE into one socket; the outputs are those by hand, not those of the plain network, and those again in the end."""
     x, plain = torch.randn(2, 3, 11, 14, generator=torch.Generator().manual_seed(1)), copy.deepcopy(net)
     with torch.no_grad():
-        receipt = plug_in(net, strong, at, start="paper", input_size=(3, 11, 14), **options)
+        receipt = plug_in(net, strong, at, start="as_made", input_size=(3, 11, 14), **options)
         plugged, before = net(x), plain(x)
         expected = by_hand(plain, x, *(net.get_submodule(name) for name in receipt.names))
         torch.testing.assert_close(plugged, expected, rtol=1e-5, atol=1e-5)
@@ -157,6 +157,26 @@ def test_single_convolutions_of_a_residual_block_on_request():
     compare(net, "post", by_hand, unit="conv")
 
 
+class ThreeWindows(nn.Module):
+    """Two convolutions with a window before the last, of other widths."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(i, o, 3, padding=1) for i, o in ((8, 6), (6, 4), (4, 8)))
+
+    def forward(self, x):
+        return x + self.c(F.relu(self.b(F.relu(self.a(x)))))
+
+
+def test_inner_is_behind_the_last_window_before_the_end_of_the_branch():
+    net = alive(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), ThreeWindows()))
+
+    def by_hand(n, x, a):
+        x, b = n[0](x), n[1]
+        return x + b.c(F.relu(a(b.b(F.relu(b.a(x))))))
+    compare(net, "inner", by_hand)
+
+
 def test_input_is_the_picture_itself():
     compare(chain(), "input", lambda n, x, a: n(a(x)))
 
@@ -207,7 +227,7 @@ def test_instead_stands_for_the_last_window_of_the_branch():
     net, x = alive(nn.Sequential(nn.Conv2d(3, 16, 3), Bottleneck(16, 4))), torch.randn(2, 3, 11, 14)
     plain = copy.deepcopy(net)
     with torch.no_grad():
-        receipt = plug_in(net, "condconv", "instead", start="paper", input_size=(3, 11, 14))
+        receipt = plug_in(net, "condconv", "instead", start="as_made", input_size=(3, 11, 14))
         b, new = plain[1], net.get_submodule(receipt.names[0])
         y = F.relu(b.bn1(b.conv1(plain[0](x))))
         y = b.bn3(b.conv3(F.relu(b.bn2(new(y)))))

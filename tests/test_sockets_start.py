@@ -147,6 +147,29 @@ def test_looking_changes_neither_the_network_nor_the_random_numbers(kind):
     assert all(module.training and not module._forward_hooks and not module._forward_pre_hooks for module in net.modules())
 
 
+class Noisy(nn.Module):
+    """Draws random numbers when it is made, and whenever it runs."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(channels, 1, 1))
+
+    def forward(self, x):
+        return x * self.weight + torch.rand(())
+
+
+def test_only_the_making_of_a_module_draws_random_numbers():
+    """So a network's weights do not depend on how often a module was tried; recorded results hang on that."""
+    net = host()
+    torch.manual_seed(3)
+    receipt = plug_in(net, Noisy, "both", start="as_made", input_size=SIZE)
+    after = torch.rand(5)
+    torch.manual_seed(3)
+    expected = [Noisy(c).weight for c in receipt.channels]
+    assert len(expected) == 6 and torch.equal(torch.rand(5), after)
+    assert all(map(torch.equal, (module.weight for module in receipt.modules(net)), expected))
+
+
 @pytest.mark.parametrize("at", USUAL)
 def test_plugging_in_touches_no_tensor_of_the_host(at):
     """Above all not the running statistics, by a forward pass in training mode."""

@@ -108,7 +108,7 @@ def test_stored_weights_give_the_same_outputs_in_a_freshly_plugged_network(at, t
     net, _ = plugged(at)
     torch.save(net.state_dict(), tmp_path / "weights.pt")
     other = host(seed=5)
-    plug(other, at, start="paper" if at == "instead" else "identity")
+    plug(other, at, start="as_made" if at == "instead" else "identity")
     other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
     assert torch.equal(other(picture()), net(picture()))
 
@@ -231,6 +231,6 @@ def test_plug_in_takes_one_module_for_each_place():
         return made[-1]
 
     net = host()
-    receipt = plug_in(net, gate, at="post", start="paper", input_size=(3, 12, 14))
+    receipt = plug_in(net, gate, at="post", start="as_made", input_size=(3, 12, 14))
     assert len(made) == len(receipt) == len(set(map(id, receipt.modules(net)))) == 3
     assert receipt.modules(net) == made

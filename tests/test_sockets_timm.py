@@ -93,7 +93,7 @@ def test_after_the_addition_both_branch_and_skip_are_weighed(model):
     units = list(dict.fromkeys(p.unit for p in places if p.socket == "after_add"))
     for unit in (units[0], units[len(units) // 2]):
         before = output_of(net, unit, pictures[:1])
-        plug_in(net, lambda channels: Half(), "after_add", layers=lambda p, unit=unit: p.unit == unit, start="paper")
+        plug_in(net, lambda channels: Half(), "after_add", layers=lambda p, unit=unit: p.unit == unit, start="as_made")
         after = output_of(net, unit, pictures[:1])
         unplug(net)
         assert torch.equal(after, 0.5 * before), unit

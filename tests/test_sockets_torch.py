@@ -63,6 +63,7 @@ def test_a_compiled_part_does_not_keep_a_network_from_being_copied_and_stored(fr
         assert other.blocks[0]._compiled_call_impl is None
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++", "c++"))), reason="inductor needs a C++ compiler")
 @pytest.mark.skipif(sys.platform == "win32", reason="inductor needs a set-up of its own there")
 def test_inductor_makes_the_same_network(fresh):
@@ -113,6 +114,7 @@ def test_the_feature_extractor_of_torchvision_reads_behind_the_attention():
 
 # ---- several processes
 
+@pytest.mark.full
 def test_two_processes_train_the_attention_as_one(tmp_path):
     """Gradients are the mean of those that each half of the batch gives by itself; every parameter is used."""
     net = host()
@@ -182,5 +184,5 @@ REPLACE = ["sk", "split", "condconv", "dynamic_conv", "bot"]
 @pytest.mark.parametrize("name, at", [*((name, "post") for name in JOIN), *((name, "instead") for name in REPLACE)])
 def test_a_mechanism_keeps_the_layout_of_the_map_that_it_joins(name, at):
     net = Host().eval().to(memory_format=LAST)
-    plug_in(net, name, at=at, layers="blocks.0", start="paper" if at == "instead" else "identity", input_size=(3, 12, 14))
+    plug_in(net, name, at=at, layers="blocks.0", start="as_made" if at == "instead" else "identity", input_size=(3, 12, 14))
     assert all(layouts(net, picture(4).contiguous(memory_format=LAST)).values())

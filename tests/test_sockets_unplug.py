@@ -83,12 +83,23 @@ def test_a_stack_computes_one_after_the_other():
     """Against the same network wired by hand."""
     net = host()
     for name in ("se", "gc"):
-        plug_in(net, name, at="post", layers="blocks.0", stack=True, start="paper", input_size=SIZE)
+        plug_in(net, name, at="post", layers="blocks.0", stack=True, start="as_made", input_size=SIZE)
     stir(net)
     by_hand, bn2 = host(), net.blocks[0].bn2
     by_hand.load_state_dict({key: value for key, value in net.state_dict().items() if "attention" not in key})
     by_hand.blocks[0].bn2 = nn.Sequential(by_hand.blocks[0].bn2, bn2.attention_post, bn2.attention_post_2)
     assert torch.equal(net(picture()), by_hand(picture()))
+
+
+def test_a_stack_on_a_skip_computes_one_after_the_other():
+    """Catches a second one that is called with what the first was given, or whose result is dropped."""
+    net, x = host(), torch.randn(2, 8, 12, 14, generator=torch.Generator().manual_seed(0))
+    for name in ("se", "gc"):
+        plug_in(net, name, at="identity", layers="blocks.0", stack=True, start="as_made", input_size=SIZE)
+    stir(net)
+    b = net.blocks[0]
+    y = b.bn2(b.conv2(torch.relu(b.bn1(b.conv1(x)))))
+    torch.testing.assert_close(b(x), torch.relu(y + b.attention_identity_2(b.attention_identity(x))))
 
 
 def test_a_second_one_is_refused_unless_it_is_to_be_stacked():

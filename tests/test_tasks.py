@@ -12,10 +12,9 @@ from scipy.stats import chi2_contingency, ttest_ind
 from sklearn.datasets import load_digits
 from torch.nn.functional import one_hot, pad
 
-from course_utils import digits as digits_module
-from course_utils import models, tasks
-from course_utils.digits import SPLITS, digits, read
-from course_utils.tasks import TASKS, Stream, make
+from course_utils import hosts
+from course_utils.tasks import SPLITS, TASKS, Stream, digits, draw, make, stream
+from course_utils.tasks.digits import FILE, read
 
 NAMES = list(TASKS)
 each = pytest.mark.parametrize("name", NAMES)
@@ -30,7 +29,7 @@ def drawn(name, split="train"):
 
 @pytest.fixture
 def no_noise(monkeypatch):
-    monkeypatch.setattr(tasks, "NOISE", 0.0)
+    monkeypatch.setattr(stream, "NOISE", 0.0)
 
 
 def same(a, b):
@@ -102,7 +101,7 @@ def test_another_seed_changes_the_choices_not_only_the_noise(name, no_noise):
 @each
 def test_noise_is_there_and_is_not_shared(name, monkeypatch):
     noisy, other = make(name, 40, seed=3).x, make(name, 40, seed=4).x
-    monkeypatch.setattr(tasks, "NOISE", 0.0)
+    monkeypatch.setattr(stream, "NOISE", 0.0)
     noise, other = noisy - make(name, 40, seed=3).x, other - make(name, 40, seed=4).x
     assert (noise - other).std() > 0.05, "every batch has the same noise"
     assert abs(noise.std() - 0.05) < 0.001 and abs(noise.mean()) < 0.001
@@ -113,9 +112,9 @@ def test_noise_is_there_and_is_not_shared(name, monkeypatch):
 
 @each
 def test_a_stream_repeats_itself_and_never_a_batch(name):
-    stream = Stream(name, steps=4, batch_size=3, seed=5)
-    first, again = list(stream), list(stream)
-    assert len(stream) == len(first) == len(again) == 4 and len(first[0].y) == 3
+    batches = Stream(name, steps=4, batch_size=3, seed=5)
+    first, again = list(batches), list(batches)
+    assert len(batches) == len(first) == len(again) == 4 and len(first[0].y) == 3
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
     for a, b in itertools.combinations(first, 2):
         assert not torch.equal(a.x, b.x)
@@ -152,8 +151,8 @@ def test_a_gpu_draws_the_same_pictures_up_to_the_noise(name, monkeypatch):
     here, there = make(name, 50, seed=3), make(name, 50, seed=3, device="cuda")
     assert all(part.device.type == "cuda" for part in there)
     assert torch.equal(there.y.cpu(), here.y) and torch.equal(there.mask.cpu(), here.mask)
-    assert (there.x.cpu() - here.x).abs().max() < 2 * 7 * tasks.NOISE
-    monkeypatch.setattr(tasks, "NOISE", 0.0)
+    assert (there.x.cpu() - here.x).abs().max() < 2 * 7 * stream.NOISE
+    monkeypatch.setattr(stream, "NOISE", 0.0)
     torch.testing.assert_close(make(name, 50, seed=3, device="cuda").x.cpu(), make(name, 50, seed=3).x)
 
 
@@ -315,8 +314,8 @@ def test_every_zero_has_ink_where_a_gap_can_be(split):
     """A zero open by nature would be a second ring with a gap; a gap where no ink was would not be seen."""
     *cut, whole = rings_with_gaps(split)
     for one in cut:
-        assert ((whole - one).flatten(1).amax(1) > 5 * tasks.NOISE).all()
-        assert ((whole - one).flatten(1).norm(dim=1) > 10 * tasks.NOISE).all()
+        assert ((whole - one).flatten(1).amax(1) > 5 * stream.NOISE).all()
+        assert ((whole - one).flatten(1).norm(dim=1) > 10 * stream.NOISE).all()
 
 
 # ---- no way around
@@ -330,8 +329,8 @@ def seen(mask, window, positions):
 
 
 def windows(size):
-    host = models.SmallHost()
-    return models.receptive_field(host), host.eval().features(torch.zeros(1, 3, size, size)).shape[-1]
+    host = hosts.SmallHost()
+    return hosts.receptive_field(host), host.eval().features(torch.zeros(1, 3, size, size)).shape[-1]
 
 
 def test_no_window_of_the_host_sees_frame_and_digit_of_what(no_noise):
@@ -414,7 +413,7 @@ def test_scans_keep_their_class_and_every_class_is_there(split):
 @both_splits
 def test_pictures_of_a_split_are_made_of_its_scans_only(name, split, no_noise, monkeypatch):
     asked = []
-    monkeypatch.setattr(tasks, "digits", lambda *args: asked.append(args[0]) or digits(*args))
+    monkeypatch.setattr(draw, "digits", lambda *args: asked.append(args[0]) or digits(*args))
     x, _, mask = make(name, 200, split)
     assert set(asked) == {split}
     if name not in ("twins", "alike"):     # their rings are cut: read_rings looks at them
@@ -427,7 +426,7 @@ def test_pictures_of_a_split_are_made_of_its_scans_only(name, split, no_noise, m
 def test_every_scan_of_a_class_can_come_up():
     """An index that is off by one leaves the last scan of each class out, or takes one of the next class."""
     classes = torch.arange(10).repeat(400, 1)
-    scans = tasks.scans(classes, "test", 8, torch.Generator().manual_seed(0), torch.device("cpu"))
+    scans = draw.scans(classes, "test", 8, torch.Generator().manual_seed(0), torch.device("cpu"))
     images, labels = bank("test", 8)
     for c in range(10):
         expected = {scan.numpy().tobytes() for scan in images[labels == c]}
@@ -488,7 +487,7 @@ def assert_says_how_to_get_it_back(text, path):
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_of_digits_says_how_to_get_it_back(damage, tmp_path):
     path = tmp_path / "digits.npz"
-    path.write_bytes(DAMAGE[damage](digits_module.FILE.read_bytes()))
+    path.write_bytes(DAMAGE[damage](FILE.read_bytes()))
     with pytest.raises(ValueError) as caught:
         read(path)
     assert_says_how_to_get_it_back(str(caught.value), path)

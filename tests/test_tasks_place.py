@@ -7,9 +7,8 @@ import torch
 from test_tasks import boxes, corner, drawn, no_noise, seen, under  # noqa: F401  (no_noise is a fixture)
 from test_tasks import nearest as looks_like
 
-from course_utils.digits import SPLITS
-from course_utils.models import SmallHost, receptive_field
-from course_utils.tasks import make
+from course_utils.hosts import SmallHost, receptive_field
+from course_utils.tasks import SPLITS, make
 
 both_splits = pytest.mark.parametrize("split", SPLITS)
 CELLS = list(itertools.product((19, 33), repeat=2))
@@ -58,7 +57,7 @@ def test_nearest_shows_four_different_digits_a_dot_and_nothing_else(no_noise):  
 
 
 def test_no_window_of_the_host_sees_dot_and_digit_of_nearest():
-    window = receptive_field(SmallHost().layers)
+    window = receptive_field(SmallHost())
     dots, digits = torch.zeros(4, 64, 64, dtype=torch.bool), torch.zeros(1, 64, 64, dtype=torch.bool)
     for k, (rows, columns) in enumerate(itertools.product((slice(0, 5), slice(59, 64)), repeat=2)):
         dots[k, rows, columns] = True

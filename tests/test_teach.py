@@ -1,8 +1,10 @@
 """The teaching kit: what it makes of a lesson, what it refuses, and that every lesson is fit for it."""
 
+import contextlib
 import copy
 import os
 import subprocess
+import symtable
 import sys
 import tempfile
 from importlib.util import find_spec
@@ -615,12 +617,28 @@ def test_nbgrader_takes_the_answers_out_of_a_lesson(path):
                    if c.cell_type == "markdown")
 
 
-@pytest.fixture
-def inside_the_repository():
-    """Where a version that a teacher made may lie; whatever a lesson writes there goes with it."""
+@contextlib.contextmanager
+def rehearsal(nb):
+    """A client whose kernel runs where a version that a teacher made may lie; whatever a lesson writes there goes with it."""
     (ROOT / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
-        yield folder
+        client = NotebookClient(nb, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}})
+        # Training takes a few steps only.
+        with client.setup_kernel(env={**os.environ, "COURSE_PROFILE": "quick", "COURSE_REHEARSE": "1"}):
+            yield client
+
+
+@pytest.fixture(scope="module")
+def one_for_all():
+    """One kernel for the exercises of all lessons: most of what they cost is its start and the imports."""
+    keep = new_code_cell("kept = set(globals()) | {'kept'}")
+    with rehearsal(new_notebook(cells=[keep])) as client:
+        client.execute_cell(keep, 0)
+        yield client
+
+
+# What a lesson made must not help the next one over a forgotten import.
+FORGET = "for made in [name for name in globals() if name not in kept and name[0] != '_']: del globals()[made]"
 
 
 def error_in(client, cell, k):
@@ -633,21 +651,62 @@ def error_in(client, cell, k):
     return None
 
 
+def names(source):
+    """The names that a cell sets, and those that it uses of its notebook, inside functions too."""
+    top = symtable.symtable(source, "cell", "exec")
+    sets, uses, scopes = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}, set(), [top]
+    while scopes:
+        scope = scopes.pop()
+        uses |= {s.get_name() for s in scope.get_symbols() if s.is_referenced() and (scope is top or s.is_global())}
+        scopes += scope.get_children()
+    return sets, uses
+
+
+def what_exercises_need(nb, code, start):
+    """The code cells from the first exercise on, and of those before it the first one and the last that sets what these use.
+
+    The others are the same in all versions, and nbval runs them.
+    """
+    chosen = [k for k in code if k >= start]
+    wanted = set().union(*(names(nb.cells[k].source)[1] for k in chosen))
+    for k in reversed([k for k in code if k < start]):
+        sets, uses = names(nb.cells[k].source)
+        if k == code[0] or sets & wanted:
+            wanted = wanted - sets | uses
+            chosen.insert(0, k)
+    return chosen
+
+
+def test_an_exercise_needs_the_cells_that_set_what_it_uses():
+    cells = ["course = 1", "import os as system", "f = x = 1", "def f(x):\n    return system, x", "other = 3", "f(2)",
+             "f(late)", "late = 2"]
+    nb = new_notebook(cells=[new_code_cell(source) for source in cells])
+    assert what_exercises_need(nb, range(8), 5) == [0, 1, 3, 5, 6, 7]
+
+
+# One lesson of each kind in the fast tier: an exercise of a class, of a function over maps, of a study, of plug_in.
+QUICKLY = ("02", "05", "09", "13")
+
+
 @needs_nbgrader
-@every_lesson
-def test_a_lesson_stops_unanswered_and_runs_through_answered(path, inside_the_repository, monkeypatch):
-    """All in one kernel, so that what the versions share, which is nearly everything, is run once."""
-    monkeypatch.setenv("COURSE_PROFILE", "quick")
-    monkeypatch.setenv("COURSE_REHEARSE", "1")  # training takes a few steps only
+@pytest.mark.parametrize("path, whole", [
+    pytest.param(path, whole, id=f"{'whole' if whole else 'exercises'}-{path.stem}",
+                 marks=pytest.mark.full if whole or path.stem[:2] not in QUICKLY else ())
+    for path in LESSONS for whole in (False, True)])
+def test_a_lesson_stops_unanswered_and_runs_through_answered(path, whole, one_for_all):
+    """All versions in one kernel, so that what they share, which is nearly everything, is run once."""
     nb = nbformat.read(path, 4)
     student, solution, found = teach.student_version(nb), teach.solution_version(nb), teach.exercises(nb)
     code = [k for k, cell in enumerate(nb.cells) if cell.cell_type == "code"]
     start = found[0].cells[1] if found else len(nb.cells)
     assert all(student.cells[k].source == solution.cells[k].source == nb.cells[k].source
                for k in code if k < start)
-    client = NotebookClient(copy.deepcopy(solution), timeout=300, kernel_name="python3",
-                            resources={"metadata": {"path": inside_the_repository}})
-    with client.setup_kernel():
+    if not whole:
+        code = what_exercises_need(solution, code, start)
+    with rehearsal(copy.deepcopy(solution)) if whole else contextlib.nullcontext(one_for_all) as client:
+        client.nb = copy.deepcopy(solution)
+        if not whole:
+            client.execute_cell(new_code_cell(FORGET), 0)
         for k in code:
             where = f"cells[{k}] of {path.name}"
             if k == start:  # a student stops here or at the check, and nowhere before

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from course_utils import train
-from course_utils.models import SmallHost
+from course_utils.hosts import SmallHost
+from course_utils.sockets import plug_in
 from course_utils.tasks import Batch, Stream, make
 from course_utils.train import History, evaluate, fit, predict
 
@@ -125,7 +126,8 @@ def test_no_batch_is_taken_that_is_not_used():
 def test_the_same_seed_gives_the_same_weights_to_the_bit():
     def run(seed):
         torch.manual_seed(seed)
-        net = SmallHost(attention="se", widths=(8, 8, 8, 8))
+        net = SmallHost(widths=(8, 8, 8, 8))
+        plug_in(net, "se", at="post", input_size=56)
         history = fit(net, Stream("what", steps=4, batch_size=8, seed=seed), progress=False)
         return history.loss, weights(net)
 

@@ -18,16 +18,16 @@ from urllib.parse import quote
 ROOT = Path(__file__).resolve().parents[1]
 
 FIRST_CELL = """\
-# The same in every lesson. It finds the course's folder, or fetches it (Colab, Kaggle). It installs nothing.
+# The same in every lesson. It finds the course's folder, or fetches it. It installs nothing.
 import os, pathlib, subprocess, sys
 REPO, BRANCH = "@REPO@", "@BRANCH@"
-here = pathlib.Path.cwd()
-root = next((p for p in (here, *here.parents) if (p / "course_utils").is_dir()), here / REPO.split("/")[1])
+here, name = pathlib.Path.cwd(), REPO.split("/")[1]
+root = next((p for p in (here, *here.parents) if (p / "course_utils").is_dir()), here / name)
 if not root.is_dir():
     url = os.environ.get("COURSE_REPO_URL", f"https://github.com/{REPO}.git")
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", "--branch", BRANCH, url, str(root)], check=True)
+    subprocess.run(["git", "clone", "-q", "--depth=1", "-b", BRANCH, url, str(root)], check=True)
 sys.path.insert(0, str(root))
-from course_utils import setup; course = setup()"""  # noqa: E501
+from course_utils import setup; course = setup()"""
 
 BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from difflib import get_close_matches
 
 from torch import nn
 
+from .. import names
 from .axes import Coordinate, SimAM, Triplet
 from .base import Gate, Mechanism, read
 from .channel import ECA, SE, SRM, GatedChannel
@@ -43,11 +43,7 @@ def find(name: str) -> type[nn.Module]:
     Raises:
         ValueError: no such name; the message lists the names and the closest one.
     """
-    if name in REGISTRY:
-        return REGISTRY[name]
-    near = get_close_matches(str(name).lower(), REGISTRY, 1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown mechanism {name!r}.{hint} Known: {', '.join(sorted(REGISTRY))}")
+    return names.find("mechanism", name, dict(sorted(REGISTRY.items())), cutoff=0.5)
 
 
 def build(name: str, channels: int, **options) -> nn.Module:

@@ -21,7 +21,7 @@ class Coordinate(Gate):
     Args:
         channels: C, at least 1.
         reduction: the narrow width is m = max(8, C // reduction), 32 in the paper.
-        start: "paper" (0.25 at first) or "identity".
+        start: "as_made" (0.25 at first) or "identity".
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
@@ -35,7 +35,7 @@ class Coordinate(Gate):
     paper = "2103.02907"
     compared = "timm"
 
-    def __init__(self, channels: int, reduction: int = 32, start: str = "paper"):
+    def __init__(self, channels: int, reduction: int = 32, start: str = "as_made"):
         super().__init__(channels, start)
         narrow = max(8, channels // positive(reduction, "reduction", "Coordinate"))
         self.shared = nn.Conv2d(channels, narrow, 1)
@@ -74,7 +74,7 @@ class Triplet(Gate):
     Args:
         channels: C, at least 1.
         kernel_size: k, odd.
-        start: "paper" or "identity".
+        start: "as_made" or "identity".
 
     Raises:
         ValueError: an even kernel size; in `forward`, an input that is not a float (N, channels, H, W), or a single value in
@@ -88,7 +88,7 @@ class Triplet(Gate):
     family = "combined"
     paper = "2010.03045"
 
-    def __init__(self, channels: int, kernel_size: int = 7, start: str = "paper"):
+    def __init__(self, channels: int, kernel_size: int = 7, start: str = "as_made"):
         super().__init__(channels, start)
         k = odd(kernel_size, "kernel_size", "Triplet")
         self.convs = nn.ModuleList(nn.Conv2d(2, 1, k, padding=k // 2, bias=False) for _ in range(3))
@@ -121,7 +121,7 @@ class SimAM(Gate):
     Args:
         channels: C, at least 1; only checked, nothing depends on it.
         lambda_: 1e-4 is the code's default; the authors' training commands set 0.1.
-        start: "paper" only: without parameters there is nothing to learn.
+        start: "as_made" only: without parameters there is nothing to learn.
 
     Raises:
         ValueError: lambda_ not positive; in `forward`, an input that is not a float (N, channels, H, W).
@@ -134,9 +134,9 @@ class SimAM(Gate):
     family = "combined"
     home = "inner"
     paper = "PMLR 139"
-    starts = ("paper",)
+    starts = ("as_made",)
 
-    def __init__(self, channels: int, lambda_: float = 1e-4, start: str = "paper"):
+    def __init__(self, channels: int, lambda_: float = 1e-4, start: str = "as_made"):
         super().__init__(channels, start)
         if not lambda_ > 0:
             raise ValueError(f"SimAM: lambda_ must be positive, got {lambda_!r}")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-STARTS = ("paper", "identity")
+STARTS = ("as_made", "identity")
 
 
 def positive(value: int, argument: str, name: str) -> int:
@@ -83,7 +83,7 @@ class Mechanism(nn.Module):
     starts: tuple[str, ...] = STARTS
     reader: dict[str, Tensor] | None = None
 
-    def __init__(self, channels: int, start: str = "paper"):
+    def __init__(self, channels: int, start: str = "as_made"):
         super().__init__()
         name = type(self).__name__
         check_channels(channels, name)
@@ -130,7 +130,7 @@ class Gate(Mechanism):
     A subclass computes the logits of the gate, calls `self.start_from(last_layer)` at the end of its constructor and
     `self.squash(logits)` at the end of `gate`. The two starts differ in two places only:
 
-        "paper"     gate = sigmoid(logits), layers as torch makes them: near 0.5 at first, never above 1
+        "as_made"     gate = sigmoid(logits), layers as torch makes them: near 0.5 at first, never above 1
         "identity"  gate = 2 sigmoid(logits), last layer zero: exactly 1 at first, between 0 and 2 later
 
     With the identity start the last layer has a gradient at the first step, and the layers before it from the second.

@@ -23,7 +23,7 @@ class SE(Gate):
     Args:
         channels: C, at least 1.
         reduction: r, at least 1; the hidden width is max(1, C // r).
-        start: "paper" (gates near 0.5 at first) or "identity" (exactly 1 at first, and still learns).
+        start: "as_made" (gates near 0.5 at first) or "identity" (exactly 1 at first, and still learns).
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
@@ -37,7 +37,7 @@ class SE(Gate):
     paper = "1709.01507"
     compared = "torchvision, timm"
 
-    def __init__(self, channels: int, reduction: int = 16, start: str = "paper"):
+    def __init__(self, channels: int, reduction: int = 16, start: str = "as_made"):
         super().__init__(channels, start)
         hidden = max(1, channels // positive(reduction, "reduction", "SE"))
         self.squeeze = nn.Conv2d(channels, hidden, 1)
@@ -70,7 +70,7 @@ class ECA(Gate):
     Args:
         channels: C, at least 1.
         kernel_size: k, odd; None takes the paper's rule (`eca_kernel`).
-        start: "paper" or "identity".
+        start: "as_made" or "identity".
 
     Raises:
         ValueError: an even or non-positive kernel size; in `forward`, an input that is not a float (N, channels, H, W).
@@ -82,7 +82,7 @@ class ECA(Gate):
     paper = "1910.03151"
     compared = "timm"
 
-    def __init__(self, channels: int, kernel_size: int | None = None, start: str = "paper"):
+    def __init__(self, channels: int, kernel_size: int | None = None, start: str = "as_made"):
         super().__init__(channels, start)
         k = eca_kernel(channels) if kernel_size is None else odd(kernel_size, "kernel_size", "ECA")
         self.conv = nn.Conv1d(1, 1, k, padding=k // 2, bias=False)
@@ -106,7 +106,7 @@ class GatedChannel(Gate):
     Args:
         channels: C, at least 1.
         eps: keeps the roots away from zero, 1e-5 in the authors' code.
-        start: "paper" and "identity" are the same here: alpha = 1, gamma = beta = 0, so the gate is exactly 1.
+        start: "as_made" and "identity" are the same here: alpha = 1, gamma = beta = 0, so the gate is exactly 1.
 
     Raises:
         ValueError: eps not positive; in `forward`, an input that is not a float (N, channels, H, W).
@@ -118,7 +118,7 @@ class GatedChannel(Gate):
     home = "pre"
     paper = "1909.11519"
 
-    def __init__(self, channels: int, eps: float = 1e-5, start: str = "paper"):
+    def __init__(self, channels: int, eps: float = 1e-5, start: str = "as_made"):
         super().__init__(channels, start)
         if not eps > 0:
             raise ValueError(f"GatedChannel: eps must be positive, got {eps!r}")
@@ -145,7 +145,7 @@ class SRM(Gate):
     Args:
         channels: C, at least 1.
         eps: added to the variance below the root, 1e-5 in the authors' code.
-        start: "paper" or "identity". The authors start w at zero, so their gate is 0.5 everywhere at first.
+        start: "as_made" or "identity". The authors start w at zero, so their gate is 0.5 everywhere at first.
 
     Raises:
         ValueError: eps not positive; in `forward`, an input that is not a float (N, channels, H, W), or a batch of one in
@@ -158,7 +158,7 @@ class SRM(Gate):
 
     paper = "1903.10829"
 
-    def __init__(self, channels: int, eps: float = 1e-5, start: str = "paper"):
+    def __init__(self, channels: int, eps: float = 1e-5, start: str = "as_made"):
         super().__init__(channels, start)
         if not eps > 0:
             raise ValueError(f"SRM: eps must be positive, got {eps!r}")

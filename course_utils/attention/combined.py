@@ -26,7 +26,7 @@ class ChannelGate(Gate):
         reduction: r; the hidden width is max(1, C // r).
         bias: in the two layers; yes in the authors' code (the default), no in the paper's parameter counts and in timm.
         pool: "both", or only "mean" (then it is SE) or "max", as in the paper's table 1.
-        start: "paper" or "identity".
+        start: "as_made" or "identity".
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
@@ -39,7 +39,7 @@ class ChannelGate(Gate):
     paper = "1807.06521"
     compared = "timm"
 
-    def __init__(self, channels: int, reduction: int = 16, bias: bool = True, pool: str = "both", start: str = "paper"):
+    def __init__(self, channels: int, reduction: int = 16, bias: bool = True, pool: str = "both", start: str = "as_made"):
         super().__init__(channels, start)
         hidden = max(1, channels // positive(reduction, "reduction", "ChannelGate"))
         self.pool = one_of(pool, POOLS, "pool", "ChannelGate")
@@ -72,7 +72,7 @@ class CBAM(Mechanism):
         reduction, bias, pool: see ChannelGate.
         kernel_size, norm: see SpatialGate; the authors' code has norm=True.
         order: "channel first" (the paper), "spatial first", or "parallel" (both gates from x, multiplied; its table 3).
-        start: "paper" (0.25 at first) or "identity".
+        start: "as_made" (0.25 at first) or "identity".
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W), or with norm
@@ -88,7 +88,7 @@ class CBAM(Mechanism):
     compared = "timm"
 
     def __init__(self, channels: int, reduction: int = 16, kernel_size: int = 7, bias: bool = True, norm: bool = False,
-                 pool: str = "both", order: str = "channel first", start: str = "paper"):
+                 pool: str = "both", order: str = "channel first", start: str = "as_made"):
         super().__init__(channels, start)
         self.order = one_of(order, ORDERS, "order", "CBAM")
         self.what = ChannelGate(channels, reduction, bias, pool, start)
@@ -134,7 +134,7 @@ class BAM(Gate):
         reduction: r; the narrow width is max(1, C // r).
         dilation: d, 4 in the paper.
         combine: "sum" (the paper) or "product" (the authors' code multiplies the two branches before the sigmoid).
-        start: "paper" (1.5 at first) or "identity" (2 sigmoid in place of 1 + sigmoid, exactly 1).
+        start: "as_made" (1.5 at first) or "identity" (2 sigmoid in place of 1 + sigmoid, exactly 1).
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W), or a batch of
@@ -149,7 +149,7 @@ class BAM(Gate):
     home = "between"
     paper = "1807.06514"
 
-    def __init__(self, channels: int, reduction: int = 16, dilation: int = 4, combine: str = "sum", start: str = "paper"):
+    def __init__(self, channels: int, reduction: int = 16, dilation: int = 4, combine: str = "sum", start: str = "as_made"):
         super().__init__(channels, start)
         narrow, d = max(1, channels // positive(reduction, "reduction", "BAM")), positive(dilation, "dilation", "BAM")
         self.combine = one_of(combine, ("sum", "product"), "combine", "BAM")
@@ -168,7 +168,7 @@ class BAM(Gate):
         what = self.what(x.mean((2, 3), keepdim=True))                            # (N, C, 1, 1)
         where = self.where(x)                                                     # (N, 1, H, W)
         gate = self.squash(what + where if self.combine == "sum" else what * where)
-        return 1 + gate if self.start == "paper" else gate
+        return 1 + gate if self.start == "as_made" else gate
 
 
 class ScSE(Mechanism):
@@ -184,7 +184,7 @@ class ScSE(Mechanism):
         channels: C, at least 1.
         reduction: r of the channel part.
         combine: "max", element by element, or "sum" (as the segmentation package smp has it).
-        start: "paper" or "identity" (for "sum", two gates of exactly one half).
+        start: "as_made" or "identity" (for "sum", two gates of exactly one half).
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
@@ -198,7 +198,7 @@ class ScSE(Mechanism):
     home = "between"
     paper = "1803.02579"
 
-    def __init__(self, channels: int, reduction: int = 2, combine: str = "max", start: str = "paper"):
+    def __init__(self, channels: int, reduction: int = 2, combine: str = "max", start: str = "as_made"):
         super().__init__(channels, start)
         self.combine = one_of(combine, ("max", "sum"), "combine", "ScSE")
         self.what = ChannelGate(channels, reduction, pool="mean", start=start)

@@ -69,7 +69,7 @@ class CondConv(KernelMixture):
         kernel_size: odd.
         stride, groups: of the convolution.
         kernels: E, 8 in the paper.
-        start: "paper" only.
+        start: "as_made" only.
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
@@ -82,7 +82,7 @@ class CondConv(KernelMixture):
     compared = "timm"
 
     def __init__(self, channels: int, out_channels: int | None = None, kernel_size: int = 3, stride: int = 1, groups: int = 1,
-                 kernels: int = 8, start: str = "paper"):
+                 kernels: int = 8, start: str = "as_made"):
         super().__init__(channels, out_channels, kernel_size, stride, groups, kernels, start)
         self.router = nn.Linear(channels, kernels)
 
@@ -106,7 +106,7 @@ class DynamicConv(KernelMixture):
         kernels: K, 4 in the paper.
         reduction: 4 in the paper.
         temperature: tau. The paper starts at 30 and lowers it to 1 over the first epochs: set `.temperature` as you train.
-        start: "paper", or "identity": every kernel passes its channel on, so the output is x whatever the weights are; for
+        start: "as_made", or "identity": every kernel passes its channel on, so the output is x whatever the weights are; for
             out_channels = channels and stride 1.
 
     Raises:
@@ -121,7 +121,7 @@ class DynamicConv(KernelMixture):
     starts = Mechanism.starts
 
     def __init__(self, channels: int, out_channels: int | None = None, kernel_size: int = 3, stride: int = 1, groups: int = 1,
-                 kernels: int = 4, reduction: int = 4, temperature: float = 30.0, start: str = "paper"):
+                 kernels: int = 4, reduction: int = 4, temperature: float = 30.0, start: str = "as_made"):
         super().__init__(channels, out_channels, kernel_size, stride, groups, kernels, start)
         if not temperature > 0:
             raise ValueError(f"DynamicConv: temperature must be positive, got {temperature!r}")

@@ -21,7 +21,7 @@ class GatherExcite(Gate):
     Args:
         channels: C, at least 1.
         extent: e, 0 for the whole map (the default) or an even number.
-        start: "paper" only: without parameters there is nothing to learn.
+        start: "as_made" only: without parameters there is nothing to learn.
 
     Raises:
         ValueError: an extent that is odd or negative; in `forward`, an input that is not a float (N, channels, H, W).
@@ -32,9 +32,9 @@ class GatherExcite(Gate):
 
     paper = "1810.12348"
     compared = "timm"
-    starts = ("paper",)
+    starts = ("as_made",)
 
-    def __init__(self, channels: int, extent: int = 0, start: str = "paper"):
+    def __init__(self, channels: int, extent: int = 0, start: str = "as_made"):
         super().__init__(channels, start)
         if isinstance(extent, bool) or not isinstance(extent, int) or extent < 0 or extent % 2:
             raise ValueError(f"{type(self).__name__}: extent must be 0 (the whole map) or an even number, got {extent!r}")
@@ -66,7 +66,7 @@ class LearnedGatherExcite(GatherExcite):
             which fixes the size of the picture; it is left out.)
         mlp: append the two 1x1 convolutions of SE, hidden width max(1, C // reduction).
         reduction: r, only with mlp.
-        start: "paper" or "identity".
+        start: "as_made" or "identity".
 
     Raises:
         ValueError: an extent that is not a power of two; in `forward`, an input that is not a float (N, channels, H, W), or
@@ -79,7 +79,7 @@ class LearnedGatherExcite(GatherExcite):
     compared = "nested loops"
     starts = Gate.starts
 
-    def __init__(self, channels: int, extent: int = 8, mlp: bool = False, reduction: int = 16, start: str = "paper"):
+    def __init__(self, channels: int, extent: int = 8, mlp: bool = False, reduction: int = 16, start: str = "as_made"):
         super().__init__(channels, extent, start)
         if extent < 2 or extent & (extent - 1):
             raise ValueError(f"LearnedGatherExcite: extent must be a power of two, at least 2, got {extent}")

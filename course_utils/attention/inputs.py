@@ -20,8 +20,8 @@ class PixelGate(Gate):
     Args:
         channels: C of the picture, usually 3.
         hidden: width between the two convolutions.
-        open: bias of the last one at the paper start: sigmoid(2) = 0.88 lets nearly everything through.
-        start: "paper" or "identity".
+        open: bias of the last one as made: sigmoid(2) = 0.88 lets nearly everything through.
+        start: "as_made" or "identity".
 
     Raises:
         ValueError: hidden below 1; in `forward`, an input that is not a float (N, channels, H, W).
@@ -35,7 +35,7 @@ class PixelGate(Gate):
     home = "input"
     paper = "no single paper"
 
-    def __init__(self, channels: int, hidden: int = 8, open: float = 2.0, start: str = "paper"):
+    def __init__(self, channels: int, hidden: int = 8, open: float = 2.0, start: str = "as_made"):
         super().__init__(channels, start)
         hidden = positive(hidden, "hidden", "PixelGate")
         self.look = nn.Conv2d(channels, hidden, 3, padding=1)
@@ -73,7 +73,7 @@ class SpatialTransformer(Mechanism):
     home = "input"
     paper = "1506.02025"
 
-    def __init__(self, channels: int, hidden: int = 8, start: str = "paper"):
+    def __init__(self, channels: int, hidden: int = 8, start: str = "as_made"):
         super().__init__(channels, start)
         hidden = positive(hidden, "hidden", "SpatialTransformer")
         self.localise = nn.Sequential(nn.Conv2d(channels, hidden, 3, 2, 1), nn.ReLU(), nn.Conv2d(hidden, hidden, 3, 2, 1),
@@ -116,7 +116,7 @@ class PatchSelection(Mechanism):
         patches: k, in training.
         patches_eval: k in evaluation; None: the same.
         hidden: width of the scorer.
-        start: "paper" only: it changes the size of the picture.
+        start: "as_made" only: it changes the size of the picture.
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W), or smaller
@@ -131,10 +131,10 @@ class PatchSelection(Mechanism):
     kind = "input"
     home = "input"
     paper = "1905.03711"
-    starts = ("paper",)
+    starts = ("as_made",)
 
     def __init__(self, channels: int, read: nn.Module | None = None, size: int = 24, factor: int = 4, patches: int = 4,
-                 patches_eval: int | None = None, hidden: int = 16, start: str = "paper"):
+                 patches_eval: int | None = None, hidden: int = 16, start: str = "as_made"):
         super().__init__(channels, start)
         name = "PatchSelection"
         self.size, self.factor = positive(size, "size", name), positive(factor, "factor", name)
@@ -194,7 +194,7 @@ class AttentionPool(Mechanism):
     Args:
         channels: C.
         hidden: h; None takes max(1, C // 4).
-        start: "paper", or "identity": w = 0, so that y is the plain mean, the global average pooling that it replaces.
+        start: "as_made", or "identity": w = 0, so that y is the plain mean, the global average pooling that it replaces.
 
     Raises:
         ValueError: hidden below 1; in `forward`, an input that is not a float (N, channels, H, W).
@@ -208,7 +208,7 @@ class AttentionPool(Mechanism):
     home = "head"
     paper = "1802.04712"
 
-    def __init__(self, channels: int, hidden: int | None = None, start: str = "paper"):
+    def __init__(self, channels: int, hidden: int | None = None, start: str = "as_made"):
         super().__init__(channels, start)
         hidden = max(1, channels // 4) if hidden is None else positive(hidden, "hidden", "AttentionPool")
         self.look = nn.Conv2d(channels, hidden, 1)

@@ -27,7 +27,7 @@ class KernelMechanism(Mechanism):
     family = "kernel"
     kind = "kernel"
     home = "instead"
-    starts: tuple[str, ...] = ("paper",)
+    starts: tuple[str, ...] = ("as_made",)
 
     def __init__(self, channels: int, out_channels: int | None, stride: int, groups: int, start: str):
         super().__init__(channels, start)
@@ -57,7 +57,7 @@ class SelectiveKernel(KernelMechanism):
         branches: at least 2.
         reduction: d = max(C // reduction, smallest), 16 and 32 in the paper.
         smallest: the least d.
-        start: "paper" only: the branches end in a norm and a ReLU.
+        start: "as_made" only: the branches end in a norm and a ReLU.
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W), or a batch of
@@ -72,7 +72,7 @@ class SelectiveKernel(KernelMechanism):
     compared = "timm"
 
     def __init__(self, channels: int, out_channels: int | None = None, stride: int = 1, groups: int = 1, branches: int = 2,
-                 reduction: int = 16, smallest: int = 32, start: str = "paper"):
+                 reduction: int = 16, smallest: int = 32, start: str = "as_made"):
         super().__init__(channels, out_channels, stride, groups, start)
         if positive(branches, "branches", "SelectiveKernel") < 2:
             raise ValueError("SelectiveKernel: branches must be at least 2, there is nothing to choose from one")
@@ -120,7 +120,7 @@ class SplitAttention(KernelMechanism):
         groups: G, the paper's cardinality.
         radix: R; None takes 2, or 1 where channels is odd.
         reduction: d = max(C R // reduction, 32), 4 in the paper; rounded up to a multiple of G.
-        start: "paper" only: the branches end in a norm and a ReLU.
+        start: "as_made" only: the branches end in a norm and a ReLU.
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W), or a batch of
@@ -135,7 +135,7 @@ class SplitAttention(KernelMechanism):
     compared = "timm"
 
     def __init__(self, channels: int, out_channels: int | None = None, stride: int = 1, groups: int = 1,
-                 radix: int | None = None, reduction: int = 4, start: str = "paper"):
+                 radix: int | None = None, reduction: int = 4, start: str = "as_made"):
         super().__init__(channels, out_channels, stride, groups, start)
         self.radix = (1 if channels % (2 * groups) else 2) if radix is None else positive(radix, "radix", "SplitAttention")
         if channels % (self.radix * groups):

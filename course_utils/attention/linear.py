@@ -21,7 +21,7 @@ class EfficientAttention(Mechanism):
     Args:
         channels: C, at least 1.
         hidden: d, width of keys and queries; None takes max(1, C // 2).
-        start: "paper" (layers as torch makes them) or "identity" (Wz zero).
+        start: "as_made" (layers as torch makes them) or "identity" (Wz zero).
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
@@ -37,7 +37,7 @@ class EfficientAttention(Mechanism):
     home = "after_add"
     paper = "1812.01243"
 
-    def __init__(self, channels: int, hidden: int | None = None, start: str = "paper"):
+    def __init__(self, channels: int, hidden: int | None = None, start: str = "as_made"):
         super().__init__(channels, start)
         hidden = max(1, channels // 2) if hidden is None else positive(hidden, "hidden", "EfficientAttention")
         self.query = nn.Conv2d(channels, hidden, 1)
@@ -72,7 +72,7 @@ class DoubleAttention(Mechanism):
         channels: C, at least 1.
         features: m; None takes max(1, C // 4).
         bags: n; None takes max(1, C // 4).
-        start: "paper" (layers as torch makes them) or "identity" (Wz zero).
+        start: "as_made" (layers as torch makes them) or "identity" (Wz zero).
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
@@ -86,7 +86,7 @@ class DoubleAttention(Mechanism):
     home = "after_add"
     paper = "1810.11579"
 
-    def __init__(self, channels: int, features: int | None = None, bags: int | None = None, start: str = "paper"):
+    def __init__(self, channels: int, features: int | None = None, bags: int | None = None, start: str = "as_made"):
         super().__init__(channels, start)
         quarter = max(1, channels // 4)
         m = quarter if features is None else positive(features, "features", "DoubleAttention")
@@ -138,7 +138,7 @@ class CrissCross(Mechanism):
     home = "after_add"
     paper = "1811.11721"
 
-    def __init__(self, channels: int, reduction: int = 8, passes: int = 2, start: str = "paper"):
+    def __init__(self, channels: int, reduction: int = 8, passes: int = 2, start: str = "as_made"):
         super().__init__(channels, start)
         hidden = max(1, channels // positive(reduction, "reduction", "CrissCross"))
         self.passes = positive(passes, "passes", "CrissCross")
@@ -168,7 +168,7 @@ class CrissCross(Mechanism):
     def whole(column: Tensor, row: Tensor) -> Tensor:
         """The weights of one pass as (N, 1, HW, HW), zero off the cross."""
         n, h, w, _ = column.shape
-        eye_h, eye_w = torch.eye(h).to(column), torch.eye(w).to(column)
+        eye_h, eye_w = (torch.eye(side, dtype=column.dtype, device=column.device) for side in (h, w))
         full = torch.einsum("nhwj,wv->nhwjv", column, eye_w) + torch.einsum("nhwv,hj->nhwjv", row, eye_h)
         return full.reshape(n, 1, h * w, h * w)
 

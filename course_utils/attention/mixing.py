@@ -61,7 +61,7 @@ class NonLocal(Mechanism):
     compared = "timm"
 
     def __init__(self, channels: int, hidden: int | None = None, form: str = "embedded", subsample: bool = False,
-                 norm: bool = True, scale: float | None = None, start: str = "paper"):
+                 norm: bool = True, scale: float | None = None, start: str = "as_made"):
         super().__init__(channels, start)
         hidden = max(1, channels // 2) if hidden is None else positive(hidden, "hidden", "NonLocal")
         self.form = one_of(form, ("embedded", "dot"), "form", "NonLocal")
@@ -126,7 +126,7 @@ class GlobalContext(Mechanism):
     paper = "1904.11492"
     compared = "timm"
 
-    def __init__(self, channels: int, reduction: int = 16, start: str = "paper"):
+    def __init__(self, channels: int, reduction: int = 16, start: str = "as_made"):
         super().__init__(channels, start)
         hidden = max(1, channels // positive(reduction, "reduction", "GlobalContext"))
         self.attend = nn.Conv2d(channels, 1, 1)
@@ -157,7 +157,7 @@ class BoT(Mechanism):
         size: (H, W) of the map, which the tables of relative positions fix; None: no position, and any map.
         heads: 4 in the paper; None takes 4, or the largest number up to 4 that divides C.
         scale_position: scale the position term too, as in the authors' code (the default); the other convention does not.
-        start: "paper" only: it replaces a convolution and cannot be the identity.
+        start: "as_made" only: it replaces a convolution and cannot be the identity.
 
     Raises:
         ValueError: channels not divisible by heads; in `forward`, an input that is not a float (N, channels, H, W), or a
@@ -173,10 +173,10 @@ class BoT(Mechanism):
     home = "instead"
     paper = "2101.11605"
     compared = "timm"
-    starts = ("paper",)
+    starts = ("as_made",)
 
     def __init__(self, channels: int, size: tuple[int, int] | None = None, heads: int | None = None,
-                 scale_position: bool = True, start: str = "paper"):
+                 scale_position: bool = True, start: str = "as_made"):
         super().__init__(channels, start)
         if heads is None:
             heads = next(h for h in (4, 3, 2, 1) if channels % h == 0)

@@ -23,7 +23,7 @@ class SpatialGate(Gate):
         kernel_size: k, odd.
         norm: batch norm after the convolution, which then has no bias. The paper's formula has none (the default); the
             authors' code has one, and starts its weight at zero.
-        start: "paper" or "identity".
+        start: "as_made" or "identity".
 
     Raises:
         ValueError: an even kernel size; in `forward`, an input that is not a float (N, channels, H, W), or with norm a
@@ -38,7 +38,7 @@ class SpatialGate(Gate):
     paper = "1807.06521"
     compared = "timm"
 
-    def __init__(self, channels: int, kernel_size: int = 7, norm: bool = False, start: str = "paper"):
+    def __init__(self, channels: int, kernel_size: int = 7, norm: bool = False, start: str = "as_made"):
         super().__init__(channels, start)
         k = odd(kernel_size, "kernel_size", "SpatialGate")
         self.conv = nn.Conv2d(2, 1, k, padding=k // 2, bias=not norm)
@@ -63,7 +63,7 @@ class SpatialSE(Gate):
 
     Args:
         channels: C, at least 1.
-        start: "paper" or "identity".
+        start: "as_made" or "identity".
 
     Raises:
         ValueError: in `forward`, an input that is not a float (N, channels, H, W).
@@ -76,7 +76,7 @@ class SpatialSE(Gate):
     home = "between"
     paper = "1803.02579"
 
-    def __init__(self, channels: int, start: str = "paper"):
+    def __init__(self, channels: int, start: str = "as_made"):
         super().__init__(channels, start)
         self.conv = nn.Conv2d(channels, 1, 1)
         self.start_from(self.conv)
@@ -99,7 +99,7 @@ class AttentionGate(Gate):
         gating_channels: channels of the coarser map g; None: as many as x.
         hidden: C_i; None takes max(1, C // 2), as the authors' code.
         subsample: the stride of Wx, 2 in the authors' code; 1 keeps the resolution.
-        start: "paper" or "identity".
+        start: "as_made" or "identity".
 
     `forward(x, g)` gates x by g; `forward(x)` lets x gate itself, so that it also fits a plain socket.
 
@@ -119,7 +119,7 @@ class AttentionGate(Gate):
     paper = "1804.03999"
 
     def __init__(self, channels: int, gating_channels: int | None = None, hidden: int | None = None, subsample: int = 2,
-                 start: str = "paper"):
+                 start: str = "as_made"):
         super().__init__(channels, start)
         self.gating_channels = channels if gating_channels is None else positive(gating_channels, "gating_channels",
                                                                                  "AttentionGate")

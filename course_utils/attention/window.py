@@ -36,7 +36,7 @@ class ResidualMask(Gate):
         channels: C, at least 1.
         levels: how often the map is halved, 1 to 3 in the paper by stage.
         residual: False gives the naive mask.
-        start: "paper" (near 1.5 at first; naive: 0.5) or "identity" (2 sigmoid in place of 1 + sigmoid, exactly 1).
+        start: "as_made" (near 1.5 at first; naive: 0.5) or "identity" (2 sigmoid in place of 1 + sigmoid, exactly 1).
 
     Raises:
         ValueError: levels below 1; in `forward`, an input that is not a float (N, channels, H, W), or a single value per
@@ -51,7 +51,7 @@ class ResidualMask(Gate):
     home = "between"
     paper = "1704.06904"
 
-    def __init__(self, channels: int, levels: int = 2, residual: bool = True, start: str = "paper"):
+    def __init__(self, channels: int, levels: int = 2, residual: bool = True, start: str = "as_made"):
         super().__init__(channels, start)
         self.residual = residual
         positive(levels, "levels", "ResidualMask")
@@ -77,7 +77,7 @@ class ResidualMask(Gate):
             u = unit(F.interpolate(u, skip.shape[2:], mode="bilinear", align_corners=False) + skip)
         u = F.interpolate(u, x.shape[2:], mode="bilinear", align_corners=False)   # (N, C, H, W)
         mask = self.squash(self.head(u))
-        return 1 + mask if self.residual and self.start == "paper" else mask
+        return 1 + mask if self.residual and self.start == "as_made" else mask
 
 
 class LargeKernel(Gate):
@@ -90,7 +90,7 @@ class LargeKernel(Gate):
 
     Args:
         channels: C, at least 1.
-        start: "paper" or "identity" (last layer: weight 0, bias 1).
+        start: "as_made" or "identity" (last layer: weight 0, bias 1).
 
     Raises:
         ValueError: in `forward`, an input that is not a float (N, channels, H, W).
@@ -106,7 +106,7 @@ class LargeKernel(Gate):
     home = "instead"
     paper = "2202.09741"
 
-    def __init__(self, channels: int, start: str = "paper"):
+    def __init__(self, channels: int, start: str = "as_made"):
         super().__init__(channels, start)
         self.near = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
         self.far = nn.Conv2d(channels, channels, 7, padding=9, dilation=3, groups=channels)

@@ -3,20 +3,20 @@
 No check compares with an answer of the learner; each is tested on the wrong answers listed beside it (`.mistakes`).
 """
 
-from .both import gated_signal, matched_width
-from .channel import identity_start, se, se_parameters
-from .combined import cbam_start, simam, strips
-from .eased import eased
-from .ends import look_at, pool_by, zoom_ratio
-from .kernel import branch_weights, mix_kernels, mixture_parameters
-from .mixing import attend, double_attention, map_memory
-from .places import confusion, evidence_pixels, identity_mask, inside_outside, last_stage_share
-from .sockets import block_sockets, socket_ratio
-from .spatial import channel_summary, spatial_gate, spatial_parameters
-from .start import apply_gate, channel_means, comparison, guess_among
-from .swap import swap
-from .widths import squeeze_width
-from .windows import hit_share, three_layers, window_of
+from .lesson_00 import apply_gate, channel_means, comparison, guess_among
+from .lesson_01 import hit_share, three_layers, window_of
+from .lesson_02 import identity_start, se, se_parameters
+from .lesson_03 import channel_summary, spatial_gate, spatial_parameters
+from .lesson_04 import cbam_start, simam, strips
+from .lesson_05 import attend, double_attention, map_memory
+from .lesson_06 import branch_weights, mix_kernels, mixture_parameters
+from .lesson_07 import look_at, pool_by, zoom_ratio
+from .lesson_08 import block_sockets, socket_ratio
+from .lesson_08_eased import eased
+from .lesson_09 import evidence_pixels, identity_mask, inside_outside
+from .lesson_10 import confusion, last_stage_share
+from .lesson_11 import gated_signal, matched_width
+from .lesson_13 import squeeze_width, swap
 
 __all__ = ["apply_gate", "attend", "block_sockets", "branch_weights", "cbam_start", "channel_means", "channel_summary",
            "comparison", "confusion", "double_attention", "eased", "evidence_pixels", "gated_signal", "guess_among", "hit_share",

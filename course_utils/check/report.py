@@ -1,4 +1,7 @@
-"""How a check talks: what is right, what was got and wanted, and the likely cause, found by trying known mistakes."""
+"""How a check talks: what is right, what was got and wanted, and the likely cause, found by trying known mistakes.
+
+What several lessons need is here too: numbers to try an answer on, and a learner's class, built.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from functools import wraps
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,11 @@ class Report:
         return ""
 
 
+def numbers(*shape: int, seed: int = 0) -> Tensor:
+    """Random numbers that are the same on every machine."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
 def exercise(title: str, mistakes: Sequence[Mistake]):
     """Turn `body(report, answer)` into a check: prints feedback, returns True or False, never raises for an answer.
 
@@ -145,6 +153,17 @@ def rough_number(report: Report, answer: float, wanted: float, what: str, tolera
     if number and not math.isfinite(answer):
         report.wrong(f"{what}: got {answer}", "something was divided by zero, or grew too large to be counted.")
     close_number(report, answer, wanted, what, tolerance, abs(answer) / 100 if number else None)
+
+
+def built(report: Report, answer, *args) -> nn.Module:
+    """An instance of the learner's class, or feedback."""
+    if not isinstance(answer, type):
+        report.wrong(f"the class itself was expected, got {type(answer).__name__}: pass the class "
+                     "(its name without brackets), not a finished module")
+    module = report.call(answer, *args, what=f"{answer.__name__}{args}")
+    if not isinstance(module, nn.Module):
+        report.wrong(f"{answer.__name__} should be a torch.nn.Module")
+    return module
 
 
 def compare(report: Report, answer: Callable, arguments: tuple, wanted: Tensor, what: str,

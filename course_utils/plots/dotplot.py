@@ -17,7 +17,7 @@ def dots(results: dict, reference=None, reference_label: str | None = None,
     """Every seed as a dot, beside it the mean with its 95 % t-interval; in columns, or rows for many labels.
 
     Args:
-        results: label -> one value per seed: a list, or a dict seed -> value as `study.accuracies` makes it.
+        results: label -> one value per seed: a list, or a dict seed -> value as `Study.runs` makes it.
         reference: a value, or {label: value}: a dashed line with its name (chance, a ceiling).
         families: label -> family, for the colour; otherwise the mechanism named in the label decides.
         pairs: join the same seed from label to label by a thin line; all labels need the same seeds.

@@ -11,7 +11,6 @@ import html
 import io
 import struct
 import sys
-from difflib import get_close_matches
 
 import matplotlib
 import numpy as np
@@ -20,6 +19,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from PIL import Image
+
+from .. import names
 
 INK, GREY, THREAD, PALE, ACCENT = "#222222", "#5F6368", "#B4B9C0", "#DADCE0", "#E69F00"
 RED, GREEN, BLUE = "#D55E00", "#009E73", "#0072B2"          # what stands for the R, G and B channels
@@ -124,11 +125,9 @@ def check_length(items, wanted: int, name: str, per: str) -> None:
 
 def pick(name, known, what: str) -> str:
     """The name itself if it is known; otherwise an error that lists the known ones and the closest."""
-    if name in known:
-        return name
-    close = get_close_matches(str(name), list(known), n=1, cutoff=0.4)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"unknown {what} {name!r}.{hint} Known: {', '.join(known)}")
+    if name not in known:
+        raise names.unknown(what, name, known)
+    return name
 
 
 def opening(title: str | None) -> str:

@@ -16,7 +16,7 @@ def tradeoff(results: dict, xlabel: str = "million multiply-adds per picture", y
     """What each configuration costs and what it reaches: a column of seeds at its cost, with mean and 95 % t-interval.
 
     Args:
-        results: label -> (cost, values by seed): values a list, or a dict seed -> value as `study.accuracies` makes it.
+        results: label -> (cost, values by seed): values a list, or a dict seed -> value as `Study.runs` makes it.
         families: label -> family, for colour and marker; otherwise the mechanism named in the label decides.
         reference: a value, or {label: value}: a dashed line with its name.
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from .. import attention as mechanisms
 from .places import Place
-from .surgery import Instead
+from .replace import Instead
 
 Maker = str | Callable[..., nn.Module]
-STARTS = ("identity", "paper", "kernel")
+STARTS = ("identity", "as_made", "kernel")
 
 
 class Eased(nn.Module):
@@ -66,7 +66,7 @@ def check_maker(attention: Maker, socket: str, start: str, options: dict) -> Non
                          "Use it in the forward of your own decoder, or plug in 'spatial_gate' or 'sse'.")
     if attention == "patches":
         raise ValueError("patches replaces the picture by parts of it and needs a network that reads them: see "
-                         "course_utils.large.ZoomHost. At the input, 'pixel_gate' and 'stn' keep the picture's size.")
+                         "hosts.ZoomHost. At the input, 'pixel_gate' and 'stn' keep the picture's size.")
     fits = {"kernel": ("instead",), "pool": ("head",)}.get(cls.kind)
     if fits and socket not in fits:
         raise ValueError(f"{attention!r} replaces {'a convolution' if cls.kind == 'kernel' else 'the pooling'}: plug it in "
@@ -155,12 +155,12 @@ def make(attention: Maker, place: Place, start: str, options: dict, like: nn.Mod
     """
     named = isinstance(attention, str)
     starts = mechanisms.find(attention).starts if named else ()
-    module = call(attention, place.channels, start if start in starts else "paper", options)
+    module = call(attention, place.channels, start if start in starts else "as_made", options)
     check_shape(module, place, (place.channels,) if place.socket == "head" else (place.channels, *place.size), label(attention))
     if start == "identity" and start not in starts and (named or not changes_nothing(module, place)):
         if place.socket == "head":
             raise ValueError(f"{label(attention)} does not begin as the plain mean, so the network's outputs would change. Use "
-                             "start='paper', or 'attention_pool', which begins as the mean.")
+                             "start='as_made', or 'attention_pool', which begins as the mean.")
         module = Eased(module)
     return fit_to(module, like)
 
@@ -189,8 +189,8 @@ def make_instead(attention: Maker, place: Place, start: str, options: dict, conv
     if lacking := [n for n in shape if n not in takes and not open_ended]:
         raise ValueError(f"{label(attention)} cannot replace {place.module}, {conv}: it takes no {', '.join(lacking)}. Choose "
                          "convolutions that need none with stages=... or layers=..., or another mechanism.")
-    module = fit_to(call(attention, place.channels, "paper", options, **shape), conv)
-    if start != "paper":
+    module = fit_to(call(attention, place.channels, "as_made", options, **shape), conv)
+    if start != "as_made":
         begin_with(module, conv, start, label(attention))
     instead = Instead(conv, module, shrink).train(conv.training)
     h, w = ((side - 1) // stride + 1 for side in place.size)
@@ -209,5 +209,5 @@ def begin_with(module: nn.Module, conv: nn.Conv2d, start: str, name: str) -> Non
         able = [n for n, c in mechanisms.REGISTRY.items() if getattr(c, "adopts", "") in enough]
         raise ValueError(f"{name} in place of a convolution has no start={start!r}: it cannot begin with the old kernel"
                          f"{' and compute the same' if start == 'identity' else ''}. Those that can: {', '.join(able)}. Or use "
-                         "start='paper', and train the network again.")
+                         "start='as_made', and train the network again.")
     module.adopt(conv.weight.detach())

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
+from collections.abc import Iterable
+from contextlib import ExitStack
 
 import torch
 from torch import nn
 
+from ..names import unknown
 from .build import Maker, check_maker, label, make, make_instead
+from .choose import Layers, choose
 from .places import SOCKETS, UNITS, Finder, Place
 from .probe import probe
 from .receipt import Receipt, SocketList
-from .surgery import Head, Instead, insert, parts, replace, restore, snapshot, socket_of
-
-Layers = str | Iterable[str] | Callable[[Place], bool] | None
+from .replace import Head, Instead, replace
+from .surgery import insert, part_name, parts, restore, socket_of, take_out
 
 
 def check_model(model: nn.Module) -> None:
@@ -42,17 +42,10 @@ def check_model(model: nn.Module) -> None:
 def check_socket(at: str, unit: str | None) -> None:
     """Refuse an unknown socket or unit."""
     if at not in SOCKETS:
-        near = get_close_matches(str(at), SOCKETS, 1, cutoff=0.4)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown socket {at!r}.{hint} Known: {', '.join(SOCKETS)}")
+        raise unknown("socket", at, SOCKETS)
     if unit not in (None, *UNITS):
         raise ValueError(f"unit must be 'block' (a residual block), 'conv' (a convolution with its norm) or None (the natural "
                          f"one of the network), got {unit!r}")
-
-
-def all_places(finder: Finder, at: str) -> list[Place]:
-    """The places of one socket; of `both`, those of pre and post."""
-    return [p for socket in (("pre", "post") if at == "both" else (at,)) for p in finder.at(socket)]
 
 
 def find(model: nn.Module, unit: str | None, input_size) -> Finder:
@@ -74,61 +67,13 @@ def find_places(model: nn.Module, at: str, unit: str | None, input_size) -> tupl
         ValueError: the network has none; the message says which sockets it has.
     """
     finder = find(model, unit, input_size)
-    places = all_places(finder, at)
+    places = finder.at(at)
     if not places:
-        there = [s for s in SOCKETS if all_places(finder, s)]
+        there = [s for s in SOCKETS if finder.at(s)]
         why = {"block": "of its blocks", "conv": "of its convolutions, and it has no residual blocks"}[finder.unit]
         raise ValueError(f"this {type(model).__name__} has no socket {at!r}: there is no such place in any {why}. "
                          f"It has: {', '.join(there)}.")
     return finder, places
-
-
-def choose(places: list[Place], stages, layers: Layers, last: int) -> list[Place]:
-    """Those of the wanted stages whose names match.
-
-    Raises:
-        ValueError: a stage that is not there, a pattern that matches nothing. TypeError: neither names nor a function.
-    """
-    if stages is not None:
-        numbers = list(stages) if isinstance(stages, Iterable) else [stages]
-        there = sorted({p.stage for p in places})
-        if wrong := [n for n in numbers if isinstance(n, bool) or not isinstance(n, int) or n not in there]:
-            raise ValueError(f"stages={wrong[0]!r} is not there: this network has {last} stages (sizes of map), and this socket "
-                             f"has places in {', '.join(map(str, there))}. The two ends of the network, 0, belong to no stage.")
-        if not numbers:
-            raise ValueError("stages names no stage; leave it out for all of them")
-        places = [p for p in places if p.stage in numbers]
-    if layers is None:
-        return places
-    if isinstance(layers, nn.Module) or not (callable(layers) or isinstance(layers, Iterable)):
-        raise TypeError(f"layers must be a name pattern such as 'layer4.*', several of them, or a function of a Place; got "
-                        f"{type(layers).__name__ if isinstance(layers, nn.Module) else repr(layers)}")
-    if callable(layers):
-        chosen = [p for p in places if layers(p)]
-        wanted = "the predicate"
-    else:
-        patterns = [layers] if isinstance(layers, str) else list(layers)
-        if not all(isinstance(p, str) for p in patterns):
-            raise TypeError(f"layers must be a name pattern such as 'layer4.*', several of them, or a function of a Place; "
-                            f"got {layers!r}")
-        for pattern in patterns:
-            if not any(matches(p, pattern) for p in places):
-                names = [p.unit for p in places]
-                near = get_close_matches(pattern, names, 1, cutoff=0.3)
-                raise ValueError(f"layers={pattern!r} matches none of the {len(names)} places. They are called {names[0]!r} to "
-                                 f"{names[-1]!r}{f'; near: {near[0]!r}' if near else ''}. list_sockets(model) shows them all; "
-                                 "single convolutions of a network with blocks need unit='conv'.")
-        chosen = [p for p in places if any(matches(p, pattern) for pattern in patterns)]
-        wanted = f"layers={layers!r}"
-    if not chosen:
-        raise ValueError(f"{wanted} leaves none of the {len(places)} places. list_sockets(model) shows them, with the fields of "
-                         "a Place: socket, unit, module, stage, channels, size.")
-    return chosen
-
-
-def matches(place: Place, pattern: str) -> bool:
-    """Does the pattern fit the place's unit or its module, as file names are matched?"""
-    return fnmatchcase(place.unit, pattern) or fnmatchcase(place.module, pattern)
 
 
 def refuse_twice(model: nn.Module, places: list[Place], stack: bool) -> None:
@@ -137,7 +82,7 @@ def refuse_twice(model: nn.Module, places: list[Place], stack: bool) -> None:
         module = model.get_submodule(place.module)
         here = [n for n in parts(module) if socket_of(n) == place.socket]
         # A convolution that is replaced, and one that has attention around it, are one module: only one of the two goes.
-        fixed = parts(module) if place.side == "instead" or isinstance(module, Instead) else ()
+        fixed = parts(module) if place.side == "instead" or isinstance(module, Instead | Head) else ()
         if (here and not stack) or fixed:
             name = (here or fixed)[0]
             remedy = "unplug(model) first" + ("" if fixed else ", or say stack=True to have one after the other")
@@ -145,27 +90,38 @@ def refuse_twice(model: nn.Module, places: list[Place], stack: bool) -> None:
                              f"cannot take {place.socket!r} as well: {remedy}")
 
 
-def put(model: nn.Module, place: Place, attention: Maker, start: str, options: dict) -> tuple[str, nn.Module, int]:
-    """Plug into one place: the name of the new module, the module, and the parameters that were set aside."""
-    module = model.get_submodule(place.module)
+def make_for(model: nn.Module, place: Place, attention: Maker, start: str, options: dict) -> nn.Module:
+    """The module that a place gets, made and tried but not plugged in: the attention, or what holds it in place of another.
+
+    Raises:
+        ValueError, TypeError: it does not fit.
+    """
+    joined = model.get_submodule(place.module)
     if place.socket == "instead":
-        instead = make_instead(attention, place, start, options, module)
-        replace(model, module, instead)
-        return f"{place.module}.attention_instead", instead.attention_instead, module.weight.numel()
-    like = module if any(True for _ in module.parameters()) else model
-    new = make(attention, place, start, options, like)
-    if place.socket == "head" and place.side == "instead":
-        replace(model, module, Head(module, new, flat=place.flat).train(module.training))
-        return f"{place.module}.attention_head", new, 0
-    if place.socket == "head":
-        new = Head(None, new, relu=place.relu).train(module.training)
-        return f"{place.module}.{insert(model, module, 'head', 'after', new)}.attention_head", new.attention_head, 0
-    return f"{place.module}.{insert(model, module, place.socket, place.side, new, place.order)}", new, 0
+        return make_instead(attention, place, start, options, joined)
+    new = make(attention, place, start, options, joined if any(True for _ in joined.parameters()) else model)
+    if place.socket != "head":
+        return new
+    return Head(joined if place.side == "instead" else None, new, place.flat, place.relu).train(joined.training)
+
+
+def attach(model: nn.Module, place: Place, new: nn.Module, undo: ExitStack) -> str:
+    """Plug a finished module into its place; returns the name of the attention. `undo` is told how to take it out again."""
+    joined, name = model.get_submodule(place.module), place.module
+    if place.side == "instead":
+        undo.callback(replace, model, new, joined)
+        replace(model, joined, new)
+    else:
+        part = part_name(joined, place.socket)
+        undo.callback(take_out, joined, (part,))
+        insert(joined, part, place.side, new, place.skip)
+        name = f"{name}.{part}"
+    return f"{name}.{new._plugged_names[0]}" if isinstance(new, Instead | Head) else name
 
 
 def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[int] | None = None, layers: Layers = None,
             start: str = "identity", unit: str | None = None, stack: bool = False, input_size=None, **options) -> Receipt:
-    """Plug attention into a network, in place, by exchanging modules: no hooks, and the names of its weights stay.
+    """Plug attention into a network, in place: no hooks, and its modules and the names of its weights stay.
 
         plug_in(torchvision.models.resnet50(), "se", at="post", stages=[3, 4])
 
@@ -178,7 +134,7 @@ def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[
         stages: which sizes of map, counted from 1; of torchvision's ResNets these are layer1 to layer4.
         layers: a pattern for the names of units or modules ("layer4.*"), several of them, or a function of a Place.
         start: "identity" leaves the network's outputs as they are; a module without such a start is joined by one weight that
-            is zero at first. "paper" takes the module as it is made. "kernel", at="instead", copies the old kernel even where
+            is zero at first. "as_made" takes the module as it is made. "kernel", at="instead", copies the old kernel even where
             norms follow.
         unit: "block" or "conv", instead of the natural one.
         stack: put it behind attention that is in the same socket already; otherwise that is refused.
@@ -200,37 +156,38 @@ def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[
     finder, places = find_places(model, at, unit, input_size)
     places = choose(places, stages, layers, len(finder.stages))
     refuse_twice(model, places, stack)
-    put_back, state = snapshot(model), torch.random.get_rng_state()
-    try:
-        done = [put(model, place, attention, start, options) for place in places]
-        check_reached(model, finder.run.size, [module for _, module, _ in done])
-    except BaseException:
-        put_back()
-        torch.random.set_rng_state(state)
-        raise
-    return Receipt(label(attention), at, start, type(model).__name__, tuple(places), tuple(name for name, _, _ in done),
-                   tuple(sum(p.numel() for p in module.parameters()) for _, module, _ in done), sum(r for _, _, r in done))
+    with ExitStack() as undo:      # what can fail is done first; whatever fails after all, an interrupt too, leaves no trace
+        undo.callback(torch.random.set_rng_state, torch.random.get_rng_state())
+        made = [make_for(model, place, attention, start, options) for place in places]
+        names = tuple(attach(model, place, new, undo) for place, new in zip(places, made, strict=True))
+        check_reached(model, finder.run.size, names)
+        undo.pop_all()
+    added = tuple(sum(p.numel() for p in model.get_submodule(name).parameters()) for name in names)
+    removed = sum(new._plugged_original[0].weight.numel() for new in made if isinstance(new, Instead))
+    return Receipt(label(attention), at, start, type(model).__name__, tuple(places), names, added, removed)
 
 
-def check_reached(model: nn.Module, size: tuple[int, ...], modules: list[nn.Module]) -> None:
-    """Run a stand-in of the new network: does it still run, and does it use all that is new?
+def check_reached(model: nn.Module, size: tuple[int, ...], names: Iterable[str]) -> None:
+    """Run a copy of the new network: does it still run, and does it use all that is new?
 
     Raises:
         ValueError: it does not.
     """
     run = probe(model, size, plain=False)
     called = {call.name for call in run.calls}
-    names = {module: name for name, module in model.named_modules()}
-    if unused := [names.get(m, "?") for m in modules if names.get(m) not in called]:
-        raise ValueError(f"{unused[0]} would never be used: the network does not call the module that it joined, or keeps it in "
-                         "a plain list. Register modules in nn.ModuleList or nn.Sequential, or choose others with layers=...")
+    # A module that has several names is called by the first.
+    first = {module: name for name, module in model.named_modules()}
+    if unused := [name for name in names if first[model.get_submodule(name)] not in called]:
+        raise ValueError(f"{unused[0]} would never be used: the network does not call the module that it joined, or calls what "
+                         "it replaced from a plain list. Register modules in nn.ModuleList or nn.Sequential, or choose others "
+                         "with layers=...")
 
 
 def unplug(model: nn.Module, at: str | None = None) -> int:
     """Take all attention that plug_in has put in out again, or that at one socket; returns how many modules were taken out.
 
-    The original modules come back, the very same objects, with the weights as they are now. Where a convolution had been
-    replaced, it comes back with its old kernel.
+    The modules are the very same objects all along, with the weights as they are now. Where a convolution or a pooling had
+    been replaced, it comes back, the convolution with its old kernel.
 
     Raises:
         ValueError: unknown socket. TypeError: a model that cannot be changed.

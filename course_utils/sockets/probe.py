@@ -29,7 +29,7 @@ class Node:
     function: str
     inputs: tuple[Node, ...]
     shape: tuple[int, ...]
-    frame: Call | None          # the module whose forward made it; None: the picture
+    owner: Call | None          # the module whose forward made it; None: the picture
     readers: list[Node] = field(default_factory=list)
 
     @property
@@ -44,14 +44,14 @@ class Node:
 
 @dataclass(eq=False)
 class Call:
-    """One call of a module: what it read, what it gave, and the calls inside."""
+    """One call of a module: what it got, what it gave back, and the calls inside."""
 
     name: str
     module: nn.Module           # of the copy
     parent: Call | None
-    reads: tuple[Node, ...]
+    inputs: tuple[Node, ...]
     begin: int                  # number of nodes before it
-    gives: Node | None = None
+    output: Node | None = None
     inside: list[Call] = field(default_factory=list)
 
     def within(self, other: Call) -> bool:
@@ -93,7 +93,7 @@ class Run:
 
     def gateways(self) -> list[Node]:
         """The nodes that every path from the picture to the answer goes through, in order."""
-        useful = self.ancestors[self.root.gives.index] if self.root.gives else 0
+        useful = self.ancestors[self.root.output.index] if self.root.output else 0
         found, open_until = [], 0
         for node in self.nodes:
             if not useful >> node.index & 1 or not self.ancestors[node.index] & 1:
@@ -154,11 +154,11 @@ class Recorder(TorchFunctionMode):
         self.stack.append(call)
 
     def leave(self, module: nn.Module, args, out) -> None:
-        gives = self.of(out)
-        self.stack.pop().gives = gives[0] if len(gives) == 1 else None
+        made = self.of(out)
+        self.stack.pop().output = made[0] if len(made) == 1 else None
 
 
-def stand_in(net: nn.Module, weights: bool) -> nn.Module:
+def meta_copy(net: nn.Module, weights: bool) -> nn.Module:
     """A copy in eval mode, without hooks; its parameters and buffers have shapes only, unless `weights`."""
     memo: dict[int, Tensor] = {}
     if not weights:
@@ -173,8 +173,8 @@ def stand_in(net: nn.Module, weights: bool) -> nn.Module:
 
 
 def run(net: nn.Module, size: tuple[int, int, int], weights: bool = False, plain: bool = True) -> Run:
-    """One forward pass of a stand-in on a picture of (C, H, W); `plain`: of the host, with nothing plugged in."""
-    twin = stand_in(net, weights)
+    """One forward pass of such a copy on a picture of (C, H, W); `plain`: of the host, with nothing plugged in."""
+    twin = meta_copy(net, weights)
     if plain:
         restore(twin)
     like = next((p for p in net.parameters() if p.is_floating_point()), torch.empty(0))

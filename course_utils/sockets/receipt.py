@@ -8,30 +8,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ..tables import as_html, as_text
 from .places import Place
 
 MOST_ROWS = 16      # a longer receipt is shown by stages
-
-
-def as_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in plain text, numbers to the right."""
-    table = [list(map(str, row)) for row in (head, *rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    right = [all(row[i].replace(",", "").lstrip("+-").isdigit() for row in table[1:]) for i in range(len(head))]
-    def line(row: Sequence[str]) -> str:
-        cells = zip(row, widths, right, strict=True)
-        return "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in cells).rstrip()
-
-    lines = list(map(line, table))
-    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
-
-
-def as_html(head: Sequence[str], rows: Sequence[Sequence[str]], foot: str) -> str:
-    """The same table for a notebook."""
-    def line(tag: str, cells: Sequence[str]) -> str:
-        return "<tr>" + "".join(f"<{tag} style='text-align:left'>{html.escape(str(c))}</{tag}>" for c in cells) + "</tr>"
-    return (f"<table><thead>{line('th', head)}</thead><tbody>{''.join(line('td', r) for r in rows)}</tbody></table>"
-            f"<p>{html.escape(foot)}</p>")
 
 
 def by_stage(places: Sequence[Place], numbers: Sequence[int] | None = None) -> list[list[str]]:

@@ -1,9 +1,15 @@
-"""Attention on a skip that is only a line of code, `x + branch(x)`: the forward of the block is rewritten by torch.fx."""
+"""Attention on a skip that is only a line of code, `x + branch(x)`: the forward of the block is rewritten by torch.fx.
+
+What a skip is is judged in one place, on the record of a run (`blocks` in units.py). Here the addition is only found again:
+module and record go through the same lines, so the third addition of one is the third of the other. A second graph remains
+because a record says what was computed, and only torch.fx can write that down as a forward with one step more.
+"""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import fx, nn
@@ -11,54 +17,47 @@ from torch import fx, nn
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 
 
+class Skip(NamedTuple):
+    """One operand of an addition of two tensors in a forward, both counted from 0 in the order of the run."""
+
+    addition: int
+    operand: int
+
+
 class OneForward(fx.Tracer):
-    """Traces the forward of one module and leaves the modules inside as they are."""
+    """Traces the forward that a class has without attention, and leaves the modules inside as they are."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        if hasattr(module, "_plugged_host"):
+            self.traced_func_name = "_plugged_bare"
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
         return True
 
 
-def ancestors(node: fx.Node) -> set[fx.Node]:
-    """The node, and all that it was made from."""
-    found, waiting = set(), [node]
-    while waiting:
-        if (one := waiting.pop()) not in found:
-            found.add(one)
-            waiting += one.all_input_nodes
-    return found
+def additions(graph: fx.Graph) -> list[fx.Node]:
+    """The sums of two different values that come from the first input of the forward, in order.
 
-
-def kernel_area(module: nn.Module, nodes: set[fx.Node]) -> int:
-    """How much convolution these nodes hold."""
-    parts = [module.get_submodule(n.target) for n in nodes if n.op == "call_module"]
-    sizes = [getattr(m, "kernel_size", None) for part in parts for m in part.modules() if hasattr(m, "out_channels")]
-    return sum(size[0] * size[1] for size in sizes if isinstance(size, tuple) and len(size) == 2)
-
-
-def skips(module: nn.Module, graph: fx.Graph) -> list[tuple[fx.Node, fx.Node]]:
-    """The additions of a branch and its own input in a forward: (addition, the operand that skips the branch)."""
-    order, found = {node: i for i, node in enumerate(graph.nodes)}, []
-    for node in graph.nodes:
-        operands = [a for a in node.args if isinstance(a, fx.Node)]
-        if node.target not in ADDITIONS or len(operands) != 2:
-            continue
-        one, other = map(ancestors, operands)
-        if not one & other:
-            continue
-        fork = ancestors(max(one & other, key=order.get))
-        areas = [kernel_area(module, side - fork) for side in (one, other)]
-        if 0 in areas and areas != [0, 0]:
-            found.append((node, operands[areas.index(0)]))
-    return found
+    Not those with a parameter, and not those with a further input: in the run that may have been left out, as an optional
+    skip, and `if skip is None` went the other way there.
+    """
+    nodes = list(graph.nodes)
+    from_input = {nodes[0]}
+    for node in nodes:
+        if from_input.intersection(node.all_input_nodes):
+            from_input.add(node)
+    return [node for node in nodes if node.target in ADDITIONS and len(node.all_input_nodes) == 2
+            and from_input.issuperset(node.all_input_nodes)]
 
 
 def traced(module: nn.Module) -> fx.Graph | None:
-    """The steps of a module's own forward; None where they cannot be read, or differ between training and evaluation."""
+    """The steps of the forward of a module's class; None where they cannot be read, or differ between training and evaluation."""
     was, graphs = module.training, []
     try:
         for mode in (True, False):
             module.training = mode
-            graphs.append(OneForward().trace(module))
+            graphs.append(OneForward(module).trace(module))
     except Exception:      # a forward may do anything; fx can read only some of it
         return None
     finally:
@@ -66,22 +65,28 @@ def traced(module: nn.Module) -> fx.Graph | None:
     return graphs[0] if str(graphs[0]) == str(graphs[1]) else None
 
 
-def count_skips(module: nn.Module) -> int:
-    """How many skips of this forward can be rewritten."""
+def can_be_rewritten(module: nn.Module, count: int) -> bool:
+    """Does torch.fx see as many additions as the run did? Otherwise it has read other lines than those that ran."""
+    if "forward" in vars(module):      # the run was that of the object's own forward, which fx does not read
+        return False
     graph = traced(module)
-    return 0 if graph is None else len(skips(module, graph))
+    return graph is not None and len(additions(graph)) == count
 
 
-def with_attention_on_skips(roomy: nn.Module, original: nn.Module, names: dict[str, int]) -> Callable:
-    """The forward of `original`, with the part `name` of `roomy` on the skip number `names[name]`."""
-    graph = traced(original)
+def with_attention_on_skips(module: nn.Module, skips: dict[str, Skip]) -> Callable:
+    """The forward of a plugged module's host class, with the parts of these names on these skips.
+
+    Raises:
+        ValueError: torch.fx cannot read it.
+    """
+    graph = traced(module)
     if graph is None:
-        raise ValueError(f"the forward of {type(original).__name__} cannot be read by torch.fx: no attention on its skip")
-    places = skips(original, graph)
-    for name, number in names.items():
-        addition, operand = places[number]
-        with graph.inserting_before(addition):
-            attended = graph.call_module(name, (operand,))
-        addition.args = tuple(attended if a is operand else a for a in addition.args)
-        places[number] = (addition, attended)
-    return type(fx.GraphModule(roomy, graph)).forward
+        raise ValueError(f"the forward of {module._plugged_host.__name__} cannot be read by torch.fx: no attention on its skip")
+    there = [(node, list(node.all_input_nodes)) for node in additions(graph)]
+    for name, (addition, operand) in skips.items():
+        node, operands = there[addition]
+        with graph.inserting_before(node):
+            attended = graph.call_module(name, (operands[operand],))
+        node.replace_input_with(operands[operand], attended)
+        operands[operand] = attended      # one more on this skip comes behind this one
+    return type(fx.GraphModule(module, graph)).forward

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from .probe import Call, Node, Run
+from .skip import Skip
 
 # Functions that change each value by itself: attention before or after such a one sees the same places.
 ELEMENTWISE = frozenset(
@@ -46,38 +47,50 @@ def convolutions(run: Run) -> list[Call]:
 
     On a single position a convolution is a linear layer: the two inside squeeze-and-excitation, or a classifier.
     """
-    return [call for call in run.calls if isinstance(call.module, nn.Conv2d) and call.reads
-            and call.gives is not None and call.gives.is_map and call.reads[0].size != (1, 1)]
+    return [call for call in run.calls if isinstance(call.module, nn.Conv2d) and call.inputs
+            and call.output is not None and call.output.is_map and call.inputs[0].size != (1, 1)]
 
 
 def with_norm(run: Run, conv: Call) -> Call:
     """The norm that reads what the convolution gives, if nothing else does; otherwise the convolution itself."""
-    readers = [c for c in run.calls if conv.gives in c.reads and is_norm(c.module) and c.gives is not None]
-    alone = readers and all(r.frame is not None and r.frame.within(readers[0]) for r in conv.gives.readers)
-    return readers[0] if alone and readers[0].gives.shape == conv.gives.shape else conv
+    readers = [c for c in run.calls if conv.output in c.inputs and is_norm(c.module) and c.output is not None]
+    alone = readers and all(r.owner is not None and r.owner.within(readers[0]) for r in conv.output.readers)
+    return readers[0] if alone and readers[0].output.shape == conv.output.shape else conv
 
 
-def weight(run: Run, node: Node, since: Node, convs: list[Call]) -> int:
+def kernel_area(run: Run, node: Node, since: Node, convs: list[Call]) -> int:
     """How much convolution lies between two nodes: the sum of the kernel areas."""
     between = run.ancestors[node.index] & ~run.ancestors[since.index]
-    return sum(c.module.kernel_size[0] * c.module.kernel_size[1] for c in convs if between >> c.gives.index & 1)
+    return sum(c.module.kernel_size[0] * c.module.kernel_size[1] for c in convs if between >> c.output.index & 1)
 
 
-def addition(run: Run, node: Node, convs: list[Call]) -> Unit | None:
+def is_addition(run: Run, node: Node) -> bool:
+    """The sum of two different tensors that come from the picture, not of one and a parameter."""
+    return (node.function in ("add", "iadd", "radd") and len(node.inputs) == 2
+            and all(run.uses(operand, run.nodes[0]) for operand in node.inputs))
+
+
+def residual(run: Run, node: Node, convs: list[Call]) -> Unit | None:
     """The residual unit that ends in this node, if it is the sum of a branch and a skip of one fork."""
-    if node.function not in ("add", "iadd", "radd") or len(node.inputs) != 2 or not node.is_map or node.frame is None:
+    if not is_addition(run, node) or not node.is_map or node.owner is None:
         return None
     one, other = node.inputs
     if one.shape != other.shape or node.size == (1, 1):
         return None
     fork = run.nodes[(run.ancestors[one.index] & run.ancestors[other.index]).bit_length() - 1]
-    if fork.index < node.frame.begin and fork not in node.frame.reads:
+    if fork.index < node.owner.begin and fork not in node.owner.inputs:
         return None                                  # it comes from elsewhere: two paths are merged, no block is closed
-    left, right = weight(run, one, fork, convs), weight(run, other, fork, convs)
+    left, right = kernel_area(run, one, fork, convs), kernel_area(run, other, fork, convs)
     if left == right:
         return None
     branch, skip = (one, other) if left > right else (other, one)
-    return Unit(node.frame.name, node.frame, fork, branch, skip, node)
+    return Unit(node.owner.name, node.owner, fork, branch, skip, node)
+
+
+def line_of(run: Run, unit: Unit) -> tuple[Skip, int]:
+    """Where the skip of a residual unit is in the forward of its module, and how many additions there are in it."""
+    sums = [node for node in run.nodes if node.owner is unit.call and is_addition(run, node)]
+    return Skip(sums.index(unit.add), unit.add.inputs.index(unit.skip)), len(sums)
 
 
 def innermost(units: list[Unit]) -> list[Unit]:
@@ -92,19 +105,19 @@ def innermost(units: list[Unit]) -> list[Unit]:
 def blocks(run: Run) -> list[Unit]:
     """Residual blocks, and calls of the same classes that have no skip (where they change the size), in order."""
     convs = convolutions(run)
-    found = innermost([u for node in run.nodes if (u := addition(run, node, convs))])
+    found = innermost([u for node in run.nodes if (u := residual(run, node, convs))])
     for unit in found:
         if unit.call is run.root or sum(u.call is unit.call for u in found) > 1:      # written out in a longer forward
-            unit.name = next((c.name for c in run.calls if c.gives is unit.branch and c is not run.root), unit.name)
+            unit.name = next((c.name for c in run.calls if c.output is unit.branch and c is not run.root), unit.name)
     classes = {type(u.call.module) for u in found if u.call is not run.root}
     for call in run.calls:
-        if (type(call.module) in classes and call.gives is not None and len(call.reads) == 1 and call.gives.is_map
+        if (type(call.module) in classes and call.output is not None and len(call.inputs) == 1 and call.output.is_map
                 and not any(u.call.within(call) or call.within(u.call) for u in found)
                 and any(c.within(call) for c in convs)):
-            found.append(Unit(call.name, call, call.reads[0], call.gives))
+            found.append(Unit(call.name, call, call.inputs[0], call.output))
     return sorted(found, key=lambda u: u.end.index)
 
 
 def single_convolutions(run: Run) -> list[Unit]:
     """Every convolution with its norm, in order."""
-    return [Unit(call.name, call, call.reads[0], with_norm(run, call).gives) for call in convolutions(run)]
+    return [Unit(call.name, call, call.inputs[0], with_norm(run, call).output) for call in convolutions(run)]

@@ -10,6 +10,7 @@ autocast to bfloat16. --out appends one line of JSON per case, as soon as it is 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import sys
 from collections.abc import Callable
@@ -27,6 +28,20 @@ import torch  # noqa: E402
 LONG_ENOUGH = 0.05      # seconds for one timing, so that the clock and one call's bad luck do not matter
 TOO_SLOW = 1.10
 HEADER = "| mechanism | size | precision | ours ms | timm ms | ratio ours/timm | spread |\n" + "| --- " * 7 + "|"
+
+
+def keep_memory() -> bool:
+    """Ask the C library, where it is glibc, to keep what is freed: returns whether it does.
+
+    Otherwise it gives tensors of some megabytes back to the system and gets them again, page by page, in every step. That
+    costs more than ECA itself does, and which of two equal modules pays more is an accident of what lies where.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):      # macOS and Windows have no such function
+        return False
+    trim_threshold, most_mapped = -1, -4      # the names of malloc.h: M_TRIM_THRESHOLD, M_MMAP_MAX
+    return bool(mallopt(trim_threshold, 2**31 - 1) and mallopt(most_mapped, 0))
 
 
 def seconds(step: Callable[[], None], count: int, device: str) -> float:
@@ -94,8 +109,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> list[dict]:
     args = arguments(argv)
     torch.set_num_threads(args.threads)
+    kept = keep_memory()
     name = torch.cuda.get_device_name() if args.device == "cuda" else "cpu"
-    about = {"device": name, "threads": args.threads, "rounds": args.rounds, "torch": torch.__version__,
+    about = {"device": name, "threads": args.threads, "rounds": args.rounds, "memory kept": kept, "torch": torch.__version__,
              "timm": timm.__version__, "date": date.today().isoformat()}
     print(", ".join(f"{key} {value}" for key, value in about.items()), HEADER, sep="\n\n", flush=True)
     cases = []

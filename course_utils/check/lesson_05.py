@@ -1,0 +1,105 @@
+"""Checks of lesson 05, each with the wrong answers that it rejects."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .report import Mistake, Report, compare, exercise, numbers, rough_number
+
+
+@exercise("Memory of one map", [
+    Mistake("that is one weight for each position; every position has a weight for every other: 3136 times 3136.", 0.012544),
+    Mistake("that is the number of weights, in millions; a float32 takes 4 bytes.", 9.834),
+    Mistake("8 bytes are a float64; a float32 takes 4.", 78.68),
+    Mistake("2 bytes are half precision; a float32 takes 4.", 19.67),
+    Mistake("that is in gigabytes; a megabyte is a million bytes.", 0.03934),
+    Mistake("that is in kilobytes; a megabyte is a million bytes.", 39338.0),
+    Mistake("that is in bytes; a megabyte is a million of them.", 39337984),
+    Mistake("that is in units of 2^20 bytes; here a megabyte is a million bytes.", 37.516),
+    Mistake("that is in megabits; a byte has 8 bits.", 314.7),
+    Mistake("that is for four heads; asked is one.", 157.35),
+])
+def map_memory(report: Report, answer: float) -> None:
+    """A 56x56 map, one head, one picture: 3136 * 3136 * 4 bytes."""
+    rough_number(report, answer, 3136 ** 2 * 4 / 1e6, "megabytes", 0.5)
+
+
+def like_attend(scale=lambda q: q.shape[-1] ** -0.5, dim=2, swap=False):
+    """Attention with one thing to get wrong."""
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        logits = scale(q) * (k @ q.mT if swap else q @ k.mT)
+        return (logits if dim is None else logits.softmax(dim)) @ v
+    return attend
+
+
+def true_attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    y = torch.zeros_like(v)
+    for n in range(q.shape[0]):
+        for i in range(q.shape[1]):
+            weights = [torch.exp((q[n, i] * k[n, j]).sum() / q.shape[2] ** 0.5) for j in range(k.shape[1])]
+            y[n, i] = sum(w * v[n, j] for j, w in enumerate(weights)) / sum(weights)
+    return y
+
+
+@exercise("Queries, keys and values", [
+    Mistake("the products are not divided by the square root of d.", like_attend(lambda q: 1.0)),
+    Mistake("the products are divided by d; it should be the square root of d.", like_attend(lambda q: 1 / q.shape[-1])),
+    Mistake("the products are multiplied by the square root of d; divide by it.", like_attend(lambda q: q.shape[-1] ** 0.5)),
+    Mistake("the root is taken of the number of positions L; it should be d, the width of a query.",
+            like_attend(lambda q: q.shape[1] ** -0.5)),
+    Mistake("the softmax runs over the queries (dim 1); each query's weights over the keys (dim 2) should sum to one.",
+            like_attend(dim=1)),
+    Mistake("the softmax runs over the pictures of the batch (dim 0).", like_attend(dim=0)),
+    Mistake("the softmax is missing.", like_attend(dim=None)),
+    Mistake("queries and keys are exchanged.", like_attend(swap=True)),
+    Mistake("that is the weights; the values are not collected yet.",
+            lambda q, k, v: (q @ k.mT * q.shape[-1] ** -0.5).softmax(2)),
+    Mistake("the weights collect the keys; they should collect the values.", lambda q, k, v: like_attend()(q, k, k)),
+    Mistake("the values are added back; here the weights alone decide.", lambda q, k, v: v + like_attend()(q, k, v)),
+])
+def attend(report: Report, answer) -> None:
+    """q, k, v (N, L, d) -> (N, L, d)."""
+    for shape in [(2, 5, 3), (3, 4, 4), (2, 2, 6), (1, 1, 3)]:      # L equals d, N equals L: a wrong axis has a valid shape
+        q, k, v = (numbers(*shape, seed=seed) for seed in range(3))
+        compare(report, answer, (q, k, v), true_attend(q, k, v), f"q, k and v of shape {shape}")
+
+
+def like_double(gather=lambda b: b.softmax(2), distribute=lambda v: v.softmax(1), join=lambda a, y: y):
+    """Double attention with one thing to get wrong."""
+    return lambda a, b, v: join(a, a @ gather(b).mT @ distribute(v))
+
+
+def true_double(a: Tensor, b: Tensor, v: Tensor) -> Tensor:
+    y = torch.zeros_like(a)
+    b, v = b.exp(), v.exp()
+    for n in range(a.shape[0]):
+        bags = [sum(a[n, :, i] * b[n, k, i] for i in range(a.shape[2])) / b[n, k].sum() for k in range(b.shape[1])]
+        for i in range(a.shape[2]):
+            y[n, :, i] = sum(bag * v[n, k, i] for k, bag in enumerate(bags)) / v[n, :, i].sum()
+    return y
+
+
+@exercise("Double attention", [
+    Mistake("both softmaxes run over the positions; each position takes its share of the bags (softmax of v over dim 1).",
+            like_double(distribute=lambda v: v.softmax(2))),
+    Mistake("both softmaxes run over the bags; each bag collects over the positions (softmax of b over dim 2).",
+            like_double(gather=lambda b: b.softmax(1))),
+    Mistake("the two softmaxes are exchanged: b runs over the positions (dim 2), v over the bags (dim 1).",
+            like_double(lambda b: b.softmax(1), lambda v: v.softmax(2))),
+    Mistake("the softmax runs over the pictures of the batch (dim 0).",
+            like_double(lambda b: b.softmax(0), lambda v: v.softmax(0))),
+    Mistake("b has no softmax: how much a bag holds would depend on the size of the map.", like_double(gather=lambda b: b)),
+    Mistake("v has no softmax: the shares of a position should sum to one.", like_double(distribute=lambda v: v)),
+    Mistake("b and v have changed places: b gathers, v distributes.", lambda a, b, v: like_double()(a, v, b)),
+    Mistake("the features are added back; that is done outside this function.", like_double(join=lambda a, y: a + y)),
+    Mistake("that is the contents of the bags; they are not handed out to the positions yet.",
+            lambda a, b, v: a @ b.softmax(2).mT),
+    Mistake("each bag has its features divided by the number of positions; the weights sum to one already.",
+            like_double(gather=lambda b: b.softmax(2) / b.shape[2])),
+])
+def double_attention(report: Report, answer) -> None:
+    """a (N, m, L), b (N, n, L), v (N, n, L) -> (N, m, L)."""
+    for n, m, bags, length in [(2, 3, 4, 5), (3, 4, 4, 4), (2, 5, 2, 2), (1, 2, 1, 3)]:      # second: any axis has a valid shape
+        a, b, v = numbers(n, m, length), numbers(n, bags, length, seed=1), numbers(n, bags, length, seed=2)
+        compare(report, answer, (a, b, v), true_double(a, b, v), f"{m} features, {bags} bags, {length} positions")

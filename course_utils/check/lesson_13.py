@@ -1,0 +1,239 @@
+"""Check of lesson 13: one mechanism for another in a trained network. It comes with the wrong answers that it rejects."""
+
+from __future__ import annotations
+
+import copy
+import functools
+
+import torch
+from torch import nn
+
+from .. import attention
+from ..hosts import SmallResNet
+from ..sockets import Receipt, plug_in, unplug
+from .report import Mistake, Report, exercise, numbers
+
+
+@functools.cache
+def trained() -> nn.Module:
+    """A small host with SE as it is made, after a few steps on noise."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = SmallResNet(classes=3, widths=(4, 8, 8))
+        plug_in(net, "se", at="post", start="as_made", reduction=4, input_size=16)
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
+    for step in range(3):
+        optimiser.zero_grad()
+        net(numbers(8, 3, 16, 16, seed=step)).square().mean().backward()
+        optimiser.step()
+    optimiser.zero_grad()
+    return net
+
+
+@functools.cache
+def post_places(name: str) -> set[str]:
+    """What the new modules are called when a mechanism is plugged in at post of that host."""
+    with torch.random.fork_rng(devices=[]):
+        return set(plug_in(SmallResNet(classes=3, widths=(4, 8, 8)), name, at="post", input_size=16).names)
+
+
+def exchanged(at: str = "post", out: bool = True, new: str | None = None, before=lambda net: net, after=lambda net, receipt: net,
+              **options):
+    """An exchange of the attention with one thing to get wrong."""
+    def exchange(net: nn.Module, name: str):
+        net = before(net)
+        if out:
+            unplug(net)
+        return after(net, plug_in(net, new or name, at=at, stack=not out, input_size=16, **options))
+    return exchange
+
+
+def unplugged(net: nn.Module, name: str) -> nn.Module:
+    unplug(net)
+    return net
+
+
+def looked_at(net: nn.Module, receipt: Receipt) -> nn.Module:
+    was = net.training
+    net.train()(numbers(4, 3, 16, 16))
+    return net.train(was)
+
+
+MISTAKES = {
+    "stacked": Mistake("SE was not taken out before the new one was plugged in: unplug(net) first.", exchanged(out=False)),
+    "untouched": Mistake("nothing was taken out: unplug(net) first.", lambda net, name: net),
+    "unplugged": Mistake("SE was taken out and nothing plugged in: plug_in(net, new, at='post').", unplugged),
+    "ignored": Mistake("the name that is asked for is not used: SE was plugged in again.", exchanged(new="se")),
+    "another": Mistake("the name that is asked for is not used: another mechanism was plugged in.", exchanged(new="srm")),
+    "pre": Mistake("it was plugged in at 'pre'; asked is at='post'.", exchanged("pre")),
+    "both": Mistake("it was plugged in at 'both'; asked is at='post'.", exchanged("both")),
+    "some": Mistake("it was plugged in at some of the stages; leave stages and layers out.", exchanged(stages=3)),
+    "fresh": Mistake("that is a new host, so what was trained is lost: change the network that you are given.",
+                     exchanged(before=lambda net: SmallResNet(classes=3, widths=(4, 8, 8)))),
+    "looked": Mistake("the network was run in training mode, which moves the running statistics of its batch norms.",
+                      exchanged(after=looked_at)),
+    "as_made": Mistake("the new gates begin near one half (start='as_made'); leave start out, or say start='identity'.",
+                     exchanged(start="as_made")),
+    "mode": Mistake("your function calls net.eval() or net.train(); leave the mode as it is.",
+                    exchanged(after=lambda net, receipt: net.train(not net.training))),
+    "receipt": Mistake("plug_in changes the network in place and returns a receipt; return net, in a line of its own.",
+                       exchanged(after=lambda net, receipt: receipt)),
+    "silent": Mistake("the last line is missing: return net.", exchanged(after=lambda net, receipt: None)),
+}
+FORGOTTEN = object()
+
+
+def cause(key: str) -> str:
+    return MISTAKES[key].cause
+
+
+def names_of(net: nn.Module, kind: type | tuple) -> set[str]:
+    """Where modules of a class are; what eases one is not counted as a place of its own."""
+    return {name.removesuffix(".module") for name, m in net.named_modules() if isinstance(m, kind)}
+
+
+def listed(names: set[str]) -> str:
+    first, *others = sorted(names)
+    return first + (f" and {len(others)} more" if others else "")
+
+
+def check_places(report: Report, got: nn.Module, new: str, old: list[nn.Module]) -> None:
+    """The old attention is gone, and the new one is at all places and no others."""
+    cls = attention.find(new)
+    found, wanted = names_of(got, cls), post_places(new)
+    if left := names_of(got, attention.SE):
+        same = any(m is o for m in got.modules() for o in old)
+        report.wrong(f"SE is still in the network: {listed(left)}",
+                     cause("stacked" if found else "untouched" if same else "ignored"))
+    if not found:
+        other = names_of(got, attention.Mechanism)
+        report.wrong(f"there is no {cls.__name__} in the network", cause("another" if other else "unplugged"))
+    if found != wanted:
+        before = any("attention_pre" in name for name in found)
+        key = "some" if found < wanted else "both" if before and wanted < found else "pre" if before else ""
+        missing, more = (f"; {words} {listed(names)}" if names else "" for words, names in
+                         (("it is missing at", wanted - found), ("it should not be at", found - wanted)))
+        report.wrong(f"{cls.__name__} belongs at the {len(wanted)} places of 'post'{missing}{more}", cause(key) if key else "")
+    report.right(f"{new}: no SE is left, and {cls.__name__} is at all {len(wanted)} places of 'post'")
+
+
+def check_host(report: Report, got: nn.Module, host: nn.Module) -> None:
+    """Weights, statistics, outputs and mode are those of the host alone."""
+    state = got.state_dict()
+    if changed := [k for k, v in host.state_dict().items() if k not in state or not torch.equal(v, state[k])]:
+        statistics = all("running_" in k or "num_batches" in k for k in changed)
+        report.wrong(f"the host has changed: {len(changed)} of its tensors are others, {changed[0]} for example",
+                     cause("looked" if statistics else "fresh"))
+    report.right("the host has its weights and running statistics as before")
+    x = numbers(4, 3, 16, 16, seed=9)
+    with torch.no_grad():
+        alone, y = copy.deepcopy(host).eval()(x), report.call(copy.deepcopy(got).eval(), x, what="the network")
+    away = (report.tensor(y, tuple(alone.shape), "the network's output") - alone).abs().max()
+    if not away <= 1e-5:
+        report.wrong(f"the outputs should be those of the host alone; they are up to {away:.4f} away", cause("as_made"))
+    report.right("the outputs are those of the host alone")
+    mode, modes = "training" if host.training else "evaluation", {name: m.training for name, m in host.named_modules()}
+    if any(m.training != modes.get(name, host.training) for name, m in got.named_modules()):
+        report.wrong(f"the network was in {mode} mode, and some of it is not any more", cause("mode"))
+    report.right(f"all of it is still in {mode} mode")
+
+
+@exercise("One mechanism for another", list(MISTAKES.values()))
+def swap(report: Report, answer) -> None:
+    """(net with SE at post, name) -> the same net with that mechanism at post, started as the identity."""
+    for new, training in (("cbam", True), ("eca", False)):
+        net = copy.deepcopy(trained()).train(training)
+        host, old = copy.deepcopy(net), [m for m in net.modules() if isinstance(m, attention.SE)]
+        unplug(host)
+
+        def call(net: nn.Module, new: str, old=old):
+            got = answer(net, new)
+            changed = [m for m in net.modules() if isinstance(m, attention.Mechanism)] != old
+            return FORGOTTEN if got is None and changed else got
+        got = report.call(call, net, new)
+        if got is FORGOTTEN:
+            report.wrong("your function changed the network and returned nothing", cause("silent"))
+        if not isinstance(got, nn.Module):
+            report.wrong(f"your function should return the network, got {type(got).__name__}",
+                         cause("receipt") if isinstance(got, Receipt) else "")
+        check_places(report, got, new, old)
+        check_host(report, got, host)
+
+
+# Of each family, models that torchvision can build; the widened one has widths for which rounding goes down.
+FAMILIES = {
+    "efficientnet": {"efficientnet_b0": {}},
+    "mobilenet_v3": {"mobilenet_v3_small": {}, "mobilenet_v3_large": {},
+                     "mobilenet_v3_large, 1.25 times as wide": {"width_mult": 1.25}},
+    "regnet": {"regnet_y_400mf": {}},
+}
+
+
+@functools.cache
+def shipped_widths(family: str, name: str) -> list[tuple[int, int, int]]:
+    """(channels that enter the block, expanded channels, hidden width of SE), read from a model without weights."""
+    import torchvision  # takes a second, and most checks do without
+
+    with torch.random.fork_rng(devices=[]):
+        net = getattr(torchvision.models, name.split(",")[0])(weights=None, **FAMILIES[family][name])
+    widths = []
+    for block in net.modules():
+        ses = [m for m in block.modules() if isinstance(m, torchvision.ops.SqueezeExcitation)]
+        convs = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
+        if len(ses) == 1 and len(convs) > 3:      # a block; its stage may hold a single one, and then reads the same
+            widths.append((convs[0].in_channels, ses[0].fc1.in_channels, ses[0].fc1.out_channels))
+    return list(dict.fromkeys(widths))
+
+
+def divisible(value: float, up: float = 4.0, rule: bool = True, least: int = 8) -> int:
+    rounded = max(least, int(value + up) // 8 * 8)
+    return rounded + 8 if rule and rounded < 0.9 * value else rounded
+
+
+def like_squeeze(**wrong):
+    """The three rules, some of them wrong."""
+    rules = {"efficientnet": lambda block, wide: max(1, block // 4), "mobilenet_v3": lambda block, wide: divisible(wide // 4),
+             "regnet": lambda block, wide: round(0.25 * block)} | wrong
+    return lambda block, wide, family: rules[family](block, wide)
+
+
+@exercise("The hidden width of SE in torchvision", [
+    Mistake("efficientnet: a quarter of the expanded channels; it should be a quarter of those that enter the block.",
+            like_squeeze(efficientnet=lambda block, wide: max(1, wide // 4))),
+    Mistake("r is 16 as in the SE paper; all three families divide by 4.", lambda block, wide, family: max(1, wide // 16)),
+    Mistake("r is 16 as in the SE paper; all three families divide by 4.", lambda block, wide, family: max(1, block // 16)),
+    Mistake("the channels are not divided by 4 yet.", lambda block, wide, family: block),
+    Mistake("all families get the rule of mobilenet_v3; the other two read the channels that enter the block, and do not round.",
+            lambda block, wide, family: divisible(wide // 4)),
+    Mistake("efficientnet: the width is rounded to a multiple of 8, which only mobilenet_v3 does.",
+            like_squeeze(efficientnet=lambda block, wide: divisible(block // 4))),
+    Mistake("mobilenet_v3: the width is not rounded to a multiple of 8.",
+            like_squeeze(mobilenet_v3=lambda block, wide: wide // 4)),
+    Mistake("mobilenet_v3: rounded down to a multiple of 8; it is rounded to the nearest.",
+            like_squeeze(mobilenet_v3=lambda block, wide: divisible(wide // 4, 0.0, False, 0))),
+    Mistake("mobilenet_v3: rounded up to a multiple of 8; it is rounded to the nearest.",
+            like_squeeze(mobilenet_v3=lambda block, wide: divisible(wide // 4, 7.0, False))),
+    Mistake("mobilenet_v3: where rounding takes more than 10 % away, torchvision adds 8: 18 becomes 24, not 16.",
+            like_squeeze(mobilenet_v3=lambda block, wide: divisible(wide // 4, rule=False))),
+    Mistake("mobilenet_v3: a quarter of the channels that enter the block; it should be a quarter of the expanded ones.",
+            like_squeeze(mobilenet_v3=lambda block, wide: divisible(block // 4))),
+    Mistake("regnet: a quarter of the expanded channels; it should be a quarter of those that enter the block.",
+            like_squeeze(regnet=lambda block, wide: round(0.25 * wide))),
+])
+def squeeze_width(report: Report, answer) -> None:
+    """(block_input, expanded, family) -> hidden width; the truth is read from torchvision's models."""
+    for family, models in FAMILIES.items():
+        truth = {name: shipped_widths(family, name) for name in models}
+        got = {}
+        for block, wide, _ in (case for cases in truth.values() for case in cases):
+            got[block, wide] = width = report.call(answer, block, wide, family)
+            if isinstance(width, bool) or not isinstance(width, int):
+                report.wrong(f"squeeze_width({block}, {wide}, {family!r}) should be an integer, got {type(width).__name__} "
+                             f"{width!r}")
+        cause = next((m.cause for m in report.mistakes if all(m.answer(*at, family) == width for at, width in got.items())), "")
+        for name, cases in truth.items():
+            for block, wide, wanted in cases:
+                if (width := got[block, wide]) != wanted:
+                    report.wrong(f"squeeze_width({block}, {wide}, {family!r}): got {width}, expected {wanted} as in "
+                                 f"torchvision's {name}", cause)
+            report.right(f"{name}: {', '.join(f'({b}, {w}) -> {hidden}' for b, w, hidden in cases)}")

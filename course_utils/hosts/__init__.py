@@ -1,0 +1,34 @@
+"""The plain networks that receive attention. They take sizes and know nothing of it: plug_in brings it.
+
+    net = hosts.SmallHost()
+    plug_in(net, "eca", at="post")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+
+from .large import CopyHost, MaxPool, ZoomHost, max_pooled
+from .residual import ResidualBlock, SmallResNet
+from .small import AveragePool, ConvLayer, SmallHost
+from .window import Window, receptive_field
+
+# name -> classes -> network. The wide ones are controls: no attention, and more parameters than the same host has with
+# attention at all of its places.
+HOSTS: dict[str, Callable[..., nn.Module]] = {
+    "small_host": SmallHost,
+    "small_resnet": SmallResNet,
+    "wide_host": partial(SmallHost, widths=(18, 54, 72, 72)),
+    "wide_resnet": partial(SmallResNet, widths=(17, 33, 66)),
+    "whole": CopyHost,
+    "copy_2": partial(CopyHost, factor=2),
+    "copy_4": partial(CopyHost, factor=4),
+    "narrow_4": partial(CopyHost, divide=4),
+    "max_pooled": max_pooled,
+}
+
+__all__ = ["HOSTS", "AveragePool", "ConvLayer", "CopyHost", "MaxPool", "ResidualBlock", "SmallHost", "SmallResNet", "Window",
+           "ZoomHost", "max_pooled", "receptive_field"]

@@ -1,0 +1,92 @@
+"""The small host of the lessons: four convolutions, average pooling, a linear classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+WIDTHS = (16, 48, 64, 64)      # of the four layers of SmallHost
+
+
+def check_sizes(classes: int, widths: Sequence[int], layers: int | None = None, blocks: int = 1) -> None:
+    """Refuse a network without outputs, layers or channels."""
+    if isinstance(classes, bool) or not isinstance(classes, int):
+        raise TypeError(f"classes must be an integer, got {classes!r}. A host takes sizes and no attention: plug it in "
+                        "afterwards, plug_in(net, \"se\", at=\"post\").")
+    if layers is not None and len(widths) != layers:
+        raise ValueError(f"widths must name {layers} layers, got {tuple(widths)}")
+    if not widths or min(widths) < 1:
+        raise ValueError(f"widths must be channel numbers of at least 1, got {tuple(widths)}")
+    if classes < 1 or blocks < 1:
+        raise ValueError(f"classes and blocks must be at least 1, got classes={classes}, blocks={blocks}")
+
+
+class ConvLayer(nn.Module):
+    """Convolution -> batch norm -> ReLU."""
+
+    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int):
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(c_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.norm(self.conv(x)))
+
+
+class AveragePool(nn.Module):
+    """The mean over all positions, (N, C, H, W) -> (N, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+class SmallHost(nn.Module):
+    """Four convolutions, average pooling, a linear classifier: a CNN with a window of 15 pixels and no more.
+
+        layer   kernel stride   channels     map of 56x56      window     sees every
+        layer1  3x3    2        3 -> 16      28x28             3          2 pixels
+        layer2  3x3    2        16 -> 48     14x14             7          4
+        layer3  3x3    1        48 -> 64     14x14             15         4
+        layer4  1x1    1        64 -> 64     14x14             15         4
+
+    Average pooling then adds up what all windows say, so nothing in the host can let one window decide how another is
+    read. The batch norm before the classifier brings the average, small because most windows see nothing, back to size.
+
+    Args:
+        classes: outputs, at least 1.
+        widths: output channels of the four layers.
+
+    Raises:
+        ValueError: a size below 1, or not four widths. TypeError: classes is no integer.
+
+    Shape: (N, 3, H, W) float -> (N, classes).
+    """
+
+    LAYOUT = ((3, 2), (3, 2), (3, 1), (1, 1))      # kernel, stride
+
+    def __init__(self, classes: int = 10, widths: Sequence[int] = WIDTHS):
+        super().__init__()
+        check_sizes(classes, widths, len(self.LAYOUT))
+        self.layer1, self.layer2, self.layer3, self.layer4 = (
+            ConvLayer(c_in, c_out, kernel, stride)
+            for c_in, c_out, (kernel, stride) in zip((3, *widths[:-1]), widths, self.LAYOUT, strict=True))
+        self.pool = AveragePool()
+        self.norm = nn.BatchNorm1d(widths[-1])
+        self.classify = nn.Linear(widths[-1], classes)
+
+    @property
+    def layers(self) -> tuple[ConvLayer, ...]:
+        """The four, in order."""
+        return self.layer1, self.layer2, self.layer3, self.layer4
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, 64, H/4, W/4): what each window says."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = self.pool(self.features(x))                # (N, 64)
+        return self.classify(self.norm(pooled))             # (N, classes)

@@ -1,0 +1,118 @@
+"""A study as data: a base, arms that differ from it, seeds, and what is to be compared, said before the first run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from .. import names
+from ..paths import RESULTS, shipped
+from ..stats import Difference, difference
+from .run import read
+from .trial import Result, Trial
+
+SEEDS = tuple(range(200, 205))      # none of them was used while tasks and budgets were chosen
+OTHER_SEEDS = tuple(range(300, 305))      # for a second run of the same
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A set of trials: every arm with every seed.
+
+        study = Study("mine", "SE, before and after", base={"task": "what", "mechanism": "se"},
+                      arms={"pre": {"at": "pre"}, "post": {"at": "post"}}, contrasts=[("pre", "post")])
+        run_study(study.trials(), "mine.jsonl")
+
+    Args:
+        name: of its file of results, without the ending.
+        about: the lesson that shows it, and what it asks.
+        base: the settings of `Trial` that all arms share.
+        arms: the name of an arm in figures -> the settings in which it differs.
+        contrasts: pairs of arms whose difference the study is about.
+        outcomes: fields of a `Result` that are read off each trial.
+        seeds: every arm runs with each, so that arms can be compared in pairs.
+
+    Raises:
+        ValueError: an arm that says nothing a trial knows, two arms that are the same, or a contrast of arms that are not there.
+    """
+
+    name: str
+    about: str
+    base: Mapping[str, Any]
+    arms: Mapping[str, Mapping[str, Any]]
+    contrasts: tuple[tuple[str, str], ...] = ()
+    outcomes: tuple[str, ...] = ("accuracy",)
+    seeds: tuple[int, ...] = SEEDS
+
+    def __post_init__(self):
+        # A copy that cannot be written to: a study is what it was when it was made.
+        object.__setattr__(self, "base", MappingProxyType(dict(self.base)))
+        object.__setattr__(self, "arms", MappingProxyType({arm: MappingProxyType(dict(s)) for arm, s in self.arms.items()}))
+        object.__setattr__(self, "contrasts", tuple(map(tuple, self.contrasts)))
+        known = Trial.__dataclass_fields__.keys()
+        for settings in (self.base, *self.arms.values()):
+            for setting in settings:
+                if setting not in known:
+                    raise names.unknown("setting of a trial", setting, known)
+        for arm in (arm for pair in self.contrasts for arm in pair):
+            if arm not in self.arms:
+                raise names.unknown("arm", arm, self.arms)
+        trials = [self.trial(arm, 0) for arm in self.arms]
+        if len(set(trials)) < len(trials):
+            raise ValueError(f"study {self.name!r}: two arms are the same trial; each needs a setting of its own")
+
+    def trial(self, arm: str, seed: int) -> Trial:
+        """One trial of an arm."""
+        return Trial(**{**self.base, **names.find("arm", arm, self.arms), "seed": seed})
+
+    def trials(self, seeds: Iterable[int] | None = None) -> list[Trial]:
+        """All trials, in the order of the seeds: a run that is interrupted has every arm as often, give or take one."""
+        return [self.trial(arm, seed) for seed in (self.seeds if seeds is None else seeds) for arm in self.arms]
+
+    def again(self, name: str, only: Iterable[str] = (), seeds: Iterable[int] = OTHER_SEEDS) -> Study:
+        """The same study once more, on seeds that were not used to find what it found; `only` some of its arms, or all."""
+        arms = {arm: names.find("arm", arm, self.arms) for arm in only} or self.arms
+        said = f", {len(arms)} of the arms" if len(arms) < len(self.arms) else ""
+        return replace(self, name=name, about=f"{self.about} On other seeds{said}.", arms=arms, seeds=tuple(seeds),
+                       contrasts=tuple(pair for pair in self.contrasts if set(pair) <= arms.keys()))
+
+    @property
+    def path(self) -> Path:
+        """The file of its recorded results."""
+        return RESULTS / f"{self.name}.jsonl"
+
+    def recorded(self) -> list[Result]:
+        """Its finished results, and one printed line that says what they were made on.
+
+        Raises:
+            FileNotFoundError: the file is not there; the message says how to get it back.
+        """
+        wanted = set(self.trials())
+        results = [r for r in read(shipped(self.path)) if r.error is None and r.trial in wanted]
+        made = sorted({f"{r.device}, torch {r.torch}, {r.date}" for r in results})
+        print(f"{len(results)} recorded trials ({'; '.join(made)}). "
+              f"To make them anew: python -m course_utils.studies run {self.name}")
+        return results
+
+    def runs(self, results: Iterable[Result] | None = None, of: str = "",
+             outcome: str | None = None) -> dict[str, dict[int, float]]:
+        """Arm -> seed -> outcome of its finished trials, in the order of the arms.
+
+        Args:
+            results: None: the recorded ones.
+            of: only arms whose names begin with this; it is cut off.
+            outcome: one of `outcomes`; None: the first.
+        """
+        outcome = names.find("outcome", outcome or self.outcomes[0], dict(zip(self.outcomes, self.outcomes, strict=True)))
+        found = {r.trial: getattr(r, outcome) for r in (self.recorded() if results is None else results) if r.error is None}
+        seeds = sorted({trial.seed for trial in found})
+        return {arm.removeprefix(of): {s: found[t] for s in seeds if (t := self.trial(arm, s)) in found}
+                for arm in self.arms if arm.startswith(of)}
+
+    def differences(self, runs: Mapping[str, Mapping[int, float]] | None = None) -> dict[tuple[str, str], Difference]:
+        """The paired difference of each contrast: (arm, other arm) -> arm - other arm."""
+        runs = self.runs() if runs is None else runs
+        return {(ours, control): difference(runs[ours], runs[control]) for ours, control in self.contrasts}

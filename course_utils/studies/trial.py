@@ -1,0 +1,222 @@
+"""One trial: what is trained on what, with which seed and budget; a stable key; the network, the pictures, the run."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import threading
+import traceback
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from functools import partial
+from typing import Any
+
+import torch
+
+from .. import hosts, names, tasks
+from ..attention import PatchSelection
+from ..cost import parameters
+from ..runtime import best_device
+from ..sockets import plug_in, unplug
+from ..tasks import Batch, Images, Steps, fashion_mnist, to_batch
+from ..train import History, evaluate, fit
+
+# The hosts, and the one that is made with a mechanism: it reads where patch selection says.
+HOSTS = {**hosts.HOSTS, "zoom": partial(hosts.ZoomHost, select=partial(PatchSelection, size=32, factor=4, hidden=8))}
+SEEDING = threading.Lock()      # torch has one generator for the process: seeding and drawing must not be interleaved
+BEFORE_SEED = 10_000      # other pictures while a host is trained before the trial
+TEST_SEED = 2_000_003      # one test set for all trials of a task: differences between trials are not differences of luck
+
+
+def frozen(value: Any) -> Any:
+    """Lists to tuples, at every depth: JSON knows no tuples, and a trial must be hashable."""
+    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
+
+
+def stable_options(options: Any) -> tuple[tuple[str, Any], ...]:
+    """A dict, or pairs from a file, as sorted pairs."""
+    pairs = options.items() if isinstance(options, dict) else options
+    return tuple(sorted((str(k), frozen(v)) for k, v in pairs))
+
+
+# In a key the settings have the names, and the start the word, with which the first results were recorded.
+KEY_NAMES = {"at": "socket", "stages": "layers", "layers": "names"}
+KEY_STARTS = {"as_made": "paper"}
+# What came later is left out of a key where it says nothing, so that old keys stay.
+LATER = {"stages": (), "layers": (), "times": 1, "before": 0, "had": None}
+# A plain host has no mechanism to say more about.
+PLAIN = {"start": "as_made", "options": (), "stages": (), "layers": (), "times": 1}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training run: what is trained on what, with which seed and which budget. Two equal trials are the same trial.
+
+    Args:
+        task: a name of tasks.TASKS, or "fashion_mnist".
+        host: a name of HOSTS.
+        mechanism: a name of attention.REGISTRY, or None for the plain host. The others say how `plug_in` brings it in, and mean
+            what they mean there:
+        at: its socket; "none" for the plain host.
+        start: "identity" or "as_made".
+        options: further arguments of the mechanism as sorted (name, value) pairs.
+        stages, layers: which places get it; (): all of that socket. `layers` are patterns such as "layer3.*".
+        times: how many of them one behind the other.
+        before: steps for which the host is trained before the mechanism is plugged in; `steps` come after that, and may be 0.
+        had: the mechanism that the host has at `at` while it is trained `before`, identity start; it makes room for
+            `mechanism`, or stays where that is None.
+        seed: initial weights and training pictures. Trials of the same seed see the same pictures: they are pairs.
+        steps, batch_size, lr: the budget.
+        test_size: pictures to test on, made of scans that no training picture holds.
+    """
+
+    task: str
+    host: str = "small_host"
+    mechanism: str | None = None
+    at: str = "post"
+    start: str = "identity"
+    options: tuple[tuple[str, Any], ...] = ()
+    stages: tuple[int, ...] = ()
+    layers: tuple[str, ...] = ()
+    times: int = 1
+    before: int = 0
+    had: str | None = None
+    seed: int = 0
+    steps: int = 800
+    batch_size: int = 32
+    lr: float = 1e-2
+    test_size: int = 2000
+
+    def __post_init__(self):
+        names.find("host", self.host, HOSTS)
+        # One stable form: equal trials must have equal keys, whoever wrote them.
+        for name, kind in (("options", stable_options), ("stages", frozen), ("layers", frozen), ("lr", float), ("seed", int),
+                           ("steps", int), ("batch_size", int), ("test_size", int), ("times", int), ("before", int)):
+            object.__setattr__(self, name, kind(getattr(self, name)))
+        for name in ("stages", "layers"):
+            if not isinstance(getattr(self, name), tuple):
+                object.__setattr__(self, name, (getattr(self, name),))
+        if self.mechanism is not None and self.at == "none":
+            raise ValueError(f"mechanism {self.mechanism!r} needs a socket, got at='none'; name one, for example 'post'")
+        if self.times < 1:
+            raise ValueError(f"times must be at least 1, got {self.times}; the plain host is mechanism=None")
+        if self.had and not self.before:
+            raise ValueError(f"had={self.had!r} is what the host is trained with: say for how many steps, before=...")
+        if self.mechanism is None:
+            for name, value in {**PLAIN, "at": self.at if self.had else "none"}.items():
+                object.__setattr__(self, name, value)
+
+    @property
+    def key(self) -> str:
+        """The same text on every machine, in every session: the settings in the order of their names."""
+        settings = {KEY_NAMES.get(k, k): v for k, v in asdict(self).items() if k not in LATER or v != LATER[k]}
+        settings["start"] = KEY_STARTS.get(self.start, self.start)
+        if self.mechanism or self.had:
+            settings["plugged"] = True      # told apart from the first trials, whose hosts built the mechanism in
+        return json.dumps(settings, sort_keys=True)
+
+    @property
+    def arm_before(self) -> Trial:
+        """The trial that trains the host which this one goes on from."""
+        return Trial(self.task, self.host, self.had, self.at if self.had else "none", seed=self.seed + BEFORE_SEED,
+                     steps=self.before, batch_size=self.batch_size, test_size=self.test_size)
+
+    @property
+    def arm(self) -> Trial:
+        """The configuration without its seed: what is compared."""
+        return replace(self, seed=0)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished trial: an accuracy, or the error that ended it."""
+
+    trial: Trial
+    accuracy: float | None = None
+    seconds: float | None = None
+    parameters: int | None = None
+    error: str | None = None
+    device: str = ""
+    torch: str = ""
+    date: str = ""
+
+
+@functools.cache
+def real(split: str, device: str) -> Images:
+    return fashion_mnist(split, device=device)      # read once, for all trials of a process
+
+
+def shape(task: str) -> tuple[int, int]:
+    """Number of classes and side of the pictures.
+
+    Raises:
+        ValueError: unknown task.
+    """
+    if task == "fashion_mnist":
+        return 10, 28
+    return tasks.find(task).classes, tasks.find(task).size
+
+
+def material(trial: Trial, device: torch.device) -> tuple[Iterable[Batch], Batch]:
+    """Batches to train on, and one to test on."""
+    if trial.task == "fashion_mnist":
+        x, y, _ = real("test", str(device))
+        return (Steps(real("train", str(device)), trial.steps, trial.batch_size, trial.seed),
+                to_batch(x[:trial.test_size], y[:trial.test_size]))
+    return (tasks.Stream(trial.task, trial.steps, trial.batch_size, seed=trial.seed, device=device),
+            tasks.make(trial.task, trial.test_size, "test", TEST_SEED, device))
+
+
+def network(trial: Trial, device: torch.device | None = None) -> torch.nn.Module:
+    """The host of a trial with its mechanism plugged in, initial weights from the trial's seed.
+
+    All arms of a seed begin with the same host: the mechanism draws its weights after it. With `before`, the host has been
+    trained, on pictures that the trial itself does not see.
+    """
+    if trial.before:
+        net = copy.deepcopy(trained(trial.arm_before, str(device or best_device())))
+        if trial.had and trial.mechanism:
+            unplug(net)
+    with SEEDING:
+        torch.manual_seed(trial.seed)
+        classes, side = shape(trial.task)
+        if not trial.before:
+            net = HOSTS[trial.host](classes)
+        for number in range(trial.times if trial.mechanism else 0):
+            plug_in(net, trial.mechanism, at=trial.at, stages=trial.stages or None, layers=trial.layers or None,
+                    start=trial.start, stack=number > 0, input_size=side, **dict(trial.options))
+    return net
+
+
+@functools.lru_cache(maxsize=4)
+def trained(trial: Trial, device: str) -> torch.nn.Module:
+    """The network of a trial, trained; kept, because several trials go on from it."""
+    net = network(trial).to(device)
+    fit(net, material(trial, torch.device(device))[0], lr=trial.lr, progress=False)
+    return net
+
+
+def run_trial(trial: Trial) -> Result:
+    """Train and test; an error becomes part of the result. The accuracy is that of the last step, never the best one."""
+    device = best_device()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    about = {"device": name, "torch": torch.__version__, "date": date.today().isoformat()}
+    try:
+        net = network(trial, device).to(device)
+        stream, test = material(trial, device)
+        history = fit(net, stream, lr=trial.lr, progress=False) if trial.steps or not trial.before else History()
+        if history.interrupted:
+            raise KeyboardInterrupt
+        accuracy = evaluate(net, test)
+        return Result(trial, accuracy, round(history.seconds, 2), parameters(net), **about)
+    except Exception as error:
+        return failed(trial, error, **about)
+
+
+def failed(trial: Trial, error: BaseException, **about: Any) -> Result:
+    """The result of a trial that an error ended, with the place where it happened."""
+    trace = traceback.extract_tb(error.__traceback__)
+    where = f" ({trace[-1].name}, line {trace[-1].lineno})" if trace else ""
+    return Result(trial, error=f"{type(error).__name__}: {error}{where}", **about)

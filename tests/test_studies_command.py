@@ -1,0 +1,140 @@
+"""python -m course_utils.studies: what it lists, what it runs, and what it refuses."""
+
+import subprocess
+import sys
+
+import pytest
+from trials import Runner, plain_surroundings  # noqa: F401  (plain_surroundings is a fixture)
+
+from course_utils.studies import CATALOGUE, Result, Study, read
+from course_utils.studies import __main__ as command
+from course_utils.studies import study as module
+from course_utils.studies.run import write
+
+
+@pytest.fixture
+def ran(monkeypatch, tmp_path):
+    """Two small studies in place of the catalogue; what would be run is noted, and nothing is."""
+    monkeypatch.setattr(module, "RESULTS", tmp_path)
+    arms = {"plain": {}, "SE": {"mechanism": "se"}}
+    small = {n: Study(n, f"Lesson 99: {n}.", {"task": "what"}, arms, seeds=(1, 2)) for n in ("99_one", "99_two")}
+    monkeypatch.setattr(command, "CATALOGUE", small)
+    monkeypatch.setattr(command, "find", lambda name: small[name] if name in small else CATALOGUE["refused"])
+    calls = []
+    monkeypatch.setattr(command, "run_study", lambda trials, path, pool=None: calls.append((trials, path, pool)))
+    return small, calls
+
+
+def refused(capsys, *argv):
+    with pytest.raises(SystemExit) as end:
+        command.main(list(argv))
+    assert end.value.code == 2
+    return capsys.readouterr().err
+
+
+# ---- list
+
+def test_list_says_how_much_of_each_study_has_been_run(ran, capsys):
+    small, calls = ran
+    trials = small["99_one"].trials()
+    for trial in trials[:3]:
+        write(Runner()(trial), small["99_one"].path)
+    write(Result(trials[3], error="ValueError: no"), small["99_one"].path)
+    write(Runner()(CATALOGUE["00_what"].trials()[0]), small["99_one"].path)
+    command.main(["list"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [" ".join(line.split()) for line in lines] == [
+        "99_one 3 of 4 trials Lesson 99: 99_one.", "99_two 0 of 4 trials Lesson 99: 99_two."]
+    assert calls == []
+
+
+def test_the_list_is_the_catalogue(capsys):
+    command.main(["list"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(CATALOGUE)
+    assert all(f"of {len(s.trials()):3d} trials" in line and line.endswith(s.about)
+               for line, s in zip(lines, CATALOGUE.values(), strict=True))
+
+
+def test_it_is_a_command():
+    run = subprocess.run([sys.executable, "-m", "course_utils.studies", "run", "00_wat"], capture_output=True, text=True)
+    assert run.returncode == 2 and "Did you mean '00_what'?" in run.stderr and "Traceback" not in run.stderr
+
+
+# ---- run
+
+def test_run_takes_the_named_studies_to_their_own_files(ran):
+    small, calls = ran
+    command.main(["run", "99_two"])
+    assert calls == [(small["99_two"].trials(), small["99_two"].path, None)]
+    calls.clear()
+    command.main(["run", "99_two", "99_one"])
+    assert [path.stem for _, path, _ in calls] == ["99_two", "99_one"]
+
+
+def test_all_is_every_study(ran):
+    small, calls = ran
+    command.main(["run", "--all"])
+    assert [(trials, path) for trials, path, _ in calls] == [(s.trials(), s.path) for s in small.values()]
+
+
+def test_seeds_and_a_file_of_ones_own(ran, tmp_path):
+    small, calls = ran
+    command.main(["run", "99_one", "--seeds", "300-302", "--out", str(tmp_path / "mine.jsonl")])
+    ((trials, path, _),) = calls
+    assert trials == small["99_one"].trials((300, 301, 302)) and path == tmp_path / "mine.jsonl"
+    command.main(["run", "99_one", "--seeds", "7"])
+    assert {t.seed for t in calls[1][0]} == {7}
+
+
+def test_background_is_low_priority_and_one_thread(ran, monkeypatch):
+    asked = []
+    monkeypatch.setattr(command.os, "nice", asked.append)
+    monkeypatch.setattr(command.torch, "set_num_threads", lambda n: asked.append(f"{n} thread"))
+    command.main(["run", "99_one"])
+    assert asked == []
+    command.main(["run", "99_one", "--background"])
+    assert asked == [19, "1 thread"]
+
+
+def test_workers_are_processes_and_one_is_none(ran):
+    _, calls = ran
+    command.main(["run", "99_one", "--workers", "2"])
+    command.main(["run", "99_one", "--workers", "1"])
+    assert type(calls[0][2]).__name__ == "ProcessPoolExecutor" and calls[1][2] is None
+
+
+def test_a_run_is_recorded_and_goes_on_where_it_was_stopped(ran, monkeypatch, capsys):
+    small, _ = ran
+    run = Runner()
+    monkeypatch.setattr(command, "run_study", lambda trials, path, pool: module_run(trials, path, pool, run=run))
+    write(Runner()(small["99_one"].trials()[0]), small["99_one"].path)
+    command.main(["run", "99_one"])
+    assert run.given == small["99_one"].trials()[1:] and len(read(small["99_one"].path)) == 4
+    assert "4 trials, 1 of them in 99_one.jsonl already." in capsys.readouterr().out
+
+
+def module_run(*args, **more):
+    from course_utils.studies import run_study
+    return run_study(*args, **more)
+
+
+# ---- refusals
+
+@pytest.mark.parametrize("argv, message", [
+    (["run", "02_chanel"], "unknown study '02_chanel'. Did you mean '02_channel'? Known: 00_what, 01_ceilings"),
+    (["run", "00_what", "nothing_like_it"], "unknown study 'nothing_like_it'."),
+    (["run"], "name a study, or say --all. Known: 00_what"),
+    (["run", "00_what", "01_ceilings", "--out", "x.jsonl"], "--out is the file of one study"),
+    (["run", "--all", "--out", "x.jsonl"], "--out is the file of one study"),
+    (["run", "00_what", "--seeds", "5-3"], "seeds are FIRST-LAST, as in 300-304, or a single one; got '5-3'"),
+    (["run", "00_what", "--seeds", "five"], "seeds are FIRST-LAST, as in 300-304, or a single one; got 'five'"),
+    (["run", "00_what", "--seeds", "5-"], "got '5-'"),
+    ([], "required: command"),
+    (["delete"], "invalid choice"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_what_cannot_be_run_is_refused_before_anything_is(argv, message, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "run_study", lambda *args: pytest.fail("it was run"))
+    assert message in refused(capsys, *argv)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,84 @@
+"""Keys of recorded trials: a key that changes makes a result look as if it had not been run."""
+
+import hashlib
+import json
+
+import pytest
+
+from course_utils.studies import CATALOGUE, Trial
+
+# Up to lesson 07 the hosts built a mechanism in, with other initial weights: such a trial must not have its old key.
+BUILT_IN = tuple(name for name in CATALOGUE if name < "08")
+# How many keys of a study are those of the first results, and the SHA-256 of them, sorted, one a line: its first 16 digits.
+KEPT = {
+    "00_what": (5, "75d77b3c612e134a"), "01_ceilings": (20, "281133b662fe5d00"), "02_channel": (5, "75d77b3c612e134a"),
+    "03_spatial": (5, "76e6f32d0770394d"), "04_combined": (10, "3e8c863f3b2b1098"), "05_mixing": (5, "055e9e7b0f6eebdc"),
+    "06_kernel": (5, "75d77b3c612e134a"), "07_large": (25, "34e297a22c48e2df"), "07_confirmed": (10, "ffa4fc9fe13506af"),
+    "07_two_places": (5, "9e78820e764a082d"), "07_pools": (10, "7d6b58bfb0292732"), "09_pre": (30, "b9115de3ba821b88"),
+    "09_again": (20, "f65b106166821eb7"), "10_alike": (35, "b8660d1ac7e6ad50"), "10_alike_again": (35, "971596806d3791bf"),
+    "10_fashion": (35, "09e369358a37b35b"), "10_fashion_again": (15, "ca028413366e549a"), "11_both": (60, "f786f101a23328c6"),
+    "11_again": (30, "9707f915fd9198df"), "11_stages": (20, "3239c49b99171c45"), "13_swap": (80, "8649231a558e19c4"),
+    "13_again": (80, "5f7d69239b5a4e9a"),
+}
+
+LITERAL = {
+    "plain": (
+        Trial("what", seed=200),
+        '{"batch_size": 32, "host": "small_host", "lr": 0.01, "mechanism": null, "options": [], "seed": 200, "socket": "none", '
+        '"start": "paper", "steps": 800, "task": "what", "test_size": 2000}'),
+    "plugged": (
+        Trial("alike", "small_resnet", "se", "pre", options={"reduction": 4}, seed=200, steps=400),
+        '{"batch_size": 32, "host": "small_resnet", "lr": 0.01, "mechanism": "se", "options": [["reduction", 4]], '
+        '"plugged": true, "seed": 200, "socket": "pre", "start": "identity", "steps": 400, "task": "alike", "test_size": 2000}'),
+    "twice": (
+        Trial("what", mechanism="se", at="pre", options={"reduction": 4}, times=2, seed=200),
+        '{"batch_size": 32, "host": "small_host", "lr": 0.01, "mechanism": "se", "options": [["reduction", 4]], "plugged": true, '
+        '"seed": 200, "socket": "pre", "start": "identity", "steps": 800, "task": "what", "test_size": 2000, "times": 2}'),
+    "stages": (
+        Trial("alike", "small_resnet", "se", "both", options={"reduction": 4}, stages=1, seed=200, steps=400),
+        '{"batch_size": 32, "host": "small_resnet", "layers": [1], "lr": 0.01, "mechanism": "se", "options": [["reduction", 4]], '
+        '"plugged": true, "seed": 200, "socket": "both", "start": "identity", "steps": 400, "task": "alike", "test_size": 2000}'),
+    "before and had": (
+        Trial("twins", mechanism="eca", before=400, had="se", lr=2e-3, seed=200, steps=0),
+        '{"batch_size": 32, "before": 400, "had": "se", "host": "small_host", "lr": 0.002, "mechanism": "eca", "options": [], '
+        '"plugged": true, "seed": 200, "socket": "post", "start": "identity", "steps": 0, "task": "twins", "test_size": 2000}'),
+}
+
+
+def kept(name):
+    """The keys of a study that its first results had too."""
+    return sorted(t.key for t in CATALOGUE[name].trials() if name not in BUILT_IN or t.mechanism is None)
+
+
+@pytest.mark.parametrize("kind", LITERAL)
+def test_a_key_is_the_text_that_it_was(kind):
+    trial, key = LITERAL[kind]
+    assert trial.key == key
+
+
+@pytest.mark.parametrize("kind", LITERAL)
+def test_the_trial_of_each_literal_key_is_in_the_catalogue(kind):
+    assert any(trial == LITERAL[kind][0] for study in CATALOGUE.values() for trial in study.trials())
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_trials_that_are_what_they_were_keep_their_keys(name):
+    keys = kept(name)
+    found = (len(keys), hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16])
+    assert found == KEPT[name] if name in KEPT else keys == []
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_trials_whose_host_is_another_one_have_another_key(name):
+    """The key of a plugged trial says so, and no key of a mechanism that was built in did."""
+    for trial in CATALOGUE[name].trials():
+        assert ("plugged" in json.loads(trial.key)) == (trial.mechanism is not None)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_no_two_trials_of_a_study_share_a_key_and_all_arms_come_before_the_next_seed(name):
+    study = CATALOGUE[name]
+    trials = study.trials()
+    assert len({trial.key for trial in trials}) == len(trials) == len(study.arms) * len(study.seeds)
+    assert [trial.seed for trial in trials] == [seed for seed in study.seeds for _ in study.arms]
+    assert [trial.arm for trial in trials] == [study.trial(arm, 0) for _ in study.seeds for arm in study.arms]

@@ -1,0 +1,65 @@
+"""Running one trial: its own pictures, its own budget, and an error that becomes part of the result."""
+
+import re
+
+import pytest
+import torch
+from trials import plain_surroundings, tiny  # noqa: F401  (plain_surroundings is a fixture)
+
+from course_utils import cost, tasks
+from course_utils.studies import TEST_SEED, network, run_trial
+from course_utils.studies import trial as trial_module
+from course_utils.train import History
+
+
+def test_trials_of_one_seed_see_the_same_pictures_and_all_the_same_test(monkeypatch):
+    trained_on, tested_on = [], []
+
+    def fit(net, stream, **_):
+        trained_on.append(torch.cat([batch.x for batch in stream]))
+        return History()
+    monkeypatch.setattr(trial_module, "fit", fit)
+    monkeypatch.setattr(trial_module, "evaluate", lambda net, batch: tested_on.append(batch.x) or 0.5)
+    for trial in (tiny(), tiny(mechanism="se"), tiny(seed=1)):
+        assert run_trial(trial).error is None
+    assert torch.equal(trained_on[0], trained_on[1]) and not torch.equal(trained_on[0], trained_on[2])
+    assert len(trained_on[0]) == 2 * 4
+    assert torch.equal(tested_on[0], tested_on[1]) and torch.equal(tested_on[0], tested_on[2])
+    expected = tasks.make("twins", 300, "test", TEST_SEED, trial_module.best_device()).x
+    assert torch.equal(tested_on[0], expected), "not the scans that no training picture holds"
+
+
+def test_the_budget_of_the_trial_is_the_one_that_is_trained_with(monkeypatch):
+    seen = {}
+
+    def fit(net, stream, lr, progress):
+        seen.update(lr=lr, steps=len(stream), batch=len(next(iter(stream)).y), task=stream.name)
+        return History(seconds=1.234)
+    monkeypatch.setattr(trial_module, "fit", fit)
+    result = run_trial(tiny(lr=0.003, steps=7))
+    assert seen == {"lr": 0.003, "steps": 7, "batch": 4, "task": "twins"} and result.seconds == 1.23
+
+
+def test_a_result_says_what_it_ran_on():
+    result = run_trial(tiny())
+    assert result.trial == tiny() and result.error is None and 0 <= result.accuracy <= 1
+    assert result.parameters == cost.parameters(network(tiny()))
+    assert result.device and result.torch == torch.__version__ and result.date.count("-") == 2
+
+
+@pytest.mark.parametrize("trial, message", [
+    (tiny(mechanism="se", options={"no_such_option": 1}), "TypeError.*no_such_option"),
+    (tiny(steps=0), "ValueError.*no batches"),
+])
+def test_an_error_becomes_part_of_the_result(trial, message):
+    result = run_trial(trial)
+    assert result.accuracy is None and re.search(message, result.error)
+    assert re.search(r"\(\w+, line \d+\)$", result.error), "where?"
+
+
+def test_an_interrupted_trial_is_no_result(monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(tasks, "make", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(tiny())
