@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from .runtime import rehearsing
 from .tasks import Batch
 
-CHECK_EVERY = 50      # steps between looks at the loss: each look makes a GPU wait
+CHECK_EVERY = 50      # steps between looks at the loss and at unseen pictures: each look makes a GPU wait
 
 
 @dataclass
@@ -24,6 +24,7 @@ class History:
 
     loss: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)     # on the training batch, before its step
+    unseen: list[float] = field(default_factory=list)       # on the unseen pictures, after every CHECK_EVERY steps
     seconds: float = 0.0
     interrupted: bool = False
 
@@ -53,7 +54,7 @@ def device_of(net: nn.Module) -> torch.device:
 
 
 def fit(net: nn.Module, batches: Iterable[Batch], lr: float = 1e-2, weight_decay: float = 1e-2,
-        progress: bool = True, label: str = "training") -> History:
+        progress: bool = True, label: str = "training", unseen: Batch | None = None) -> History:
     """Train a classifier in place, one pass over `batches`, with AdamW and a one-cycle learning rate.
 
     Args:
@@ -61,9 +62,11 @@ def fit(net: nn.Module, batches: Iterable[Batch], lr: float = 1e-2, weight_decay
         batches: sized iterable of Batch, for example `tasks.Stream("what", steps=800)`.
         lr: the peak of the one-cycle schedule.
         progress: show a bar.
+        unseen: pictures to look at every CHECK_EVERY steps; training does not depend on it.
 
     Returns:
-        History. Stopped by the keyboard (Kernel > Interrupt) it keeps what was learned and says so.
+        History; the time spent on unseen pictures is not in its seconds.
+        Stopped by the keyboard (Kernel > Interrupt) it keeps what was learned and says so.
 
     Raises:
         ValueError: no batches, or the loss is not a number; the message says at which step and what to try.
@@ -78,7 +81,7 @@ def fit(net: nn.Module, batches: Iterable[Batch], lr: float = 1e-2, weight_decay
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps) if steps >= 10 else None
     scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda"
                                   and torch.cuda.get_device_capability(device) < (8, 0))
-    losses, hits, history, began = [], [], History(), time.perf_counter()
+    losses, hits, history, began, looking = [], [], History(), time.perf_counter(), 0.0
     bar = tqdm(total=steps, desc=label, disable=not progress, leave=False, mininterval=0.5)
     try:
         for step, (x, y, _) in zip(range(steps), batches, strict=False):
@@ -97,6 +100,10 @@ def fit(net: nn.Module, batches: Iterable[Batch], lr: float = 1e-2, weight_decay
             if step % CHECK_EVERY == 0 or step == steps - 1:
                 stop_if_not_finite(losses, step, lr)
                 bar.set_postfix(loss=f"{losses[-1].item():.2f}", refresh=False)
+            if unseen is not None and (step + 1) % CHECK_EVERY == 0:
+                looked = time.perf_counter()
+                history.unseen.append(evaluate(net, unseen))
+                looking += time.perf_counter() - looked
             bar.update()
     except KeyboardInterrupt:
         history.interrupted = True
@@ -106,7 +113,7 @@ def fit(net: nn.Module, batches: Iterable[Batch], lr: float = 1e-2, weight_decay
         if whole := min(len(losses), len(hits)):      # a stop between the two leaves one more loss
             history.loss = torch.stack(losses[:whole]).tolist()
             history.accuracy = torch.stack(hits[:whole]).tolist()
-        history.seconds = time.perf_counter() - began
+        history.seconds = time.perf_counter() - began - looking
     return history
 
 

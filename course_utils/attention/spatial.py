@@ -21,6 +21,7 @@ class SpatialGate(Gate):
     Args:
         channels: C, at least 1.
         kernel_size: k, odd.
+        dilation: steps between the kernel's weights: a window of dilation (k - 1) + 1 positions with the same weights.
         norm: batch norm after the convolution, which then has no bias. The paper's formula has none (the default); the
             authors' code has one, and starts its weight at zero.
         start: "as_made" or "identity".
@@ -38,10 +39,11 @@ class SpatialGate(Gate):
     paper = "1807.06521"
     compared = "timm"
 
-    def __init__(self, channels: int, kernel_size: int = 7, norm: bool = False, start: str = "as_made"):
+    def __init__(self, channels: int, kernel_size: int = 7, norm: bool = False, dilation: int = 1, start: str = "as_made"):
         super().__init__(channels, start)
         k = odd(kernel_size, "kernel_size", "SpatialGate")
-        self.conv = nn.Conv2d(2, 1, k, padding=k // 2, bias=not norm)
+        d = positive(dilation, "dilation", "SpatialGate")
+        self.conv = nn.Conv2d(2, 1, k, padding=d * (k // 2), dilation=d, bias=not norm)
         self.norm = nn.BatchNorm2d(1) if norm else nn.Identity()
         self.start_from(self.norm if norm else self.conv)
 

@@ -22,6 +22,9 @@ HOSTS: dict[str, Callable[..., nn.Module]] = {
     "small_host": SmallHost,
     "small_resnet": SmallResNet,
     "wide_host": partial(SmallHost, widths=(18, 54, 72, 72)),
+    # The colours in three groups of channels up to the last map; and the same widths without groups.
+    "apart_host": partial(SmallHost, widths=(18, 48, 66, 66), groups=3),
+    "mixed_host": partial(SmallHost, widths=(18, 48, 66, 66)),
     "wide_resnet": partial(SmallResNet, widths=(17, 33, 66)),
     "whole": CopyHost,
     "copy_2": partial(CopyHost, factor=2),

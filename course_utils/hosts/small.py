@@ -26,9 +26,9 @@ def check_sizes(classes: int, widths: Sequence[int], layers: int | None = None, 
 class ConvLayer(nn.Module):
     """Convolution -> batch norm -> ReLU."""
 
-    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int):
+    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int, groups: int = 1):
         super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, bias=False)
+        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(c_out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,20 +57,24 @@ class SmallHost(nn.Module):
     Args:
         classes: outputs, at least 1.
         widths: output channels of the four layers.
+        groups: of channels that the convolutions keep apart; with 3 each colour has its own, up to the last map.
 
     Raises:
-        ValueError: a size below 1, or not four widths. TypeError: classes is no integer.
+        ValueError: a size below 1, not four widths, or groups that do not divide them and the 3 colours.
+        TypeError: classes is no integer.
 
     Shape: (N, 3, H, W) float -> (N, classes).
     """
 
     LAYOUT = ((3, 2), (3, 2), (3, 1), (1, 1))      # kernel, stride
 
-    def __init__(self, classes: int = 10, widths: Sequence[int] = WIDTHS):
+    def __init__(self, classes: int = 10, widths: Sequence[int] = WIDTHS, groups: int = 1):
         super().__init__()
         check_sizes(classes, widths, len(self.LAYOUT))
+        if groups < 1 or any(width % groups for width in (3, *widths)):
+            raise ValueError(f"groups must divide 3 and all widths, got groups={groups} and widths {tuple(widths)}")
         self.layer1, self.layer2, self.layer3, self.layer4 = (
-            ConvLayer(c_in, c_out, kernel, stride)
+            ConvLayer(c_in, c_out, kernel, stride, groups)
             for c_in, c_out, (kernel, stride) in zip((3, *widths[:-1]), widths, self.LAYOUT, strict=True))
         self.pool = AveragePool()
         self.norm = nn.BatchNorm1d(widths[-1])

@@ -5,29 +5,10 @@ Every mechanism is plugged into the finished host, which is the same for all arm
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from .. import names
+from .answer import ANSWER
+from .arms import across, against, within
 from .study import Study
-
-Arms = Mapping[str, Mapping[str, Any]]
-
-
-def against(control: str, arms: Arms) -> tuple[tuple[str, str], ...]:
-    """Each arm against the control."""
-    return tuple((arm, control) for arm in arms if arm != control)
-
-
-def across(settings: Arms, arms: Arms) -> Arms:
-    """Each arm under each of the settings: "what: CBAM", "nearest: CBAM"."""
-    return {f"{label}: {arm}": {**one, **two} for label, one in settings.items() for arm, two in arms.items()}
-
-
-def within(labels: Arms, contrasts: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """The contrasts, each inside each of the settings of `across`."""
-    return tuple((f"{label}: {one}", f"{label}: {other}") for label in labels for one, other in contrasts)
-
 
 # What was plugged in as it was made, with the start of its authors. Later lessons begin with the identity.
 AS_MADE = {"start": "as_made"}
@@ -180,6 +161,7 @@ CATALOGUE: dict[str, Study] = {study.name: study for study in (
           {**BOTH_TASKS["alike"], **R4, "at": "both"}, STAGES, tuple((stage, "all stages") for stage in list(STAGES)[:3])),
     swap,
     swap.again("13_again"),
+    *ANSWER,
 )}
 
 

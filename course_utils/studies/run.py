@@ -48,6 +48,7 @@ def read(path: str | Path) -> list[Result]:
             entry = json.loads(line)
             settings = entry.pop("trial")
             settings["options"] = [tuple(pair) for pair in settings.get("options", ())]
+            entry["curve"] = tuple(entry.get("curve", ()))
             results.append(Result(Trial(**settings), **entry))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             warnings.warn(f"{path}, line {number} is broken ({type(error).__name__}) and was left out; its trial counts "

@@ -34,6 +34,7 @@ class Study:
         contrasts: pairs of arms whose difference the study is about.
         outcomes: fields of a `Result` that are read off each trial.
         seeds: every arm runs with each, so that arms can be compared in pairs.
+        ceiling: the accuracy that the task allows; a run has taken off when it first reaches 90 % of it.
 
     Raises:
         ValueError: an arm that says nothing a trial knows, two arms that are the same, or a contrast of arms that are not there.
@@ -46,6 +47,7 @@ class Study:
     contrasts: tuple[tuple[str, str], ...] = ()
     outcomes: tuple[str, ...] = ("accuracy",)
     seeds: tuple[int, ...] = SEEDS
+    ceiling: float | None = None
 
     def __post_init__(self):
         # A copy that cannot be written to: a study is what it was when it was made.

@@ -27,6 +27,7 @@ from ..train import History, evaluate, fit
 HOSTS = {**hosts.HOSTS, "zoom": partial(hosts.ZoomHost, select=partial(PatchSelection, size=32, factor=4, hidden=8))}
 SEEDING = threading.Lock()      # torch has one generator for the process: seeding and drawing must not be interleaved
 BEFORE_SEED = 10_000      # other pictures while a host is trained before the trial
+LOOK_AT = 500      # test pictures for the curve: enough to see a take-off, and cheap enough for every 50 steps
 TEST_SEED = 2_000_003      # one test set for all trials of a task: differences between trials are not differences of luck
 
 
@@ -131,12 +132,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished trial: an accuracy, or the error that ended it."""
+    """A finished trial: what came out, or the error that ended it."""
 
     trial: Trial
-    accuracy: float | None = None
+    accuracy: float | None = None      # on all test pictures, after the last step
     seconds: float | None = None
     parameters: int | None = None
+    curve: tuple[float, ...] = ()      # accuracy on the first LOOK_AT test pictures after 50, 100, ... steps
     error: str | None = None
     device: str = ""
     torch: str = ""
@@ -206,11 +208,13 @@ def run_trial(trial: Trial) -> Result:
     try:
         net = network(trial, device).to(device)
         stream, test = material(trial, device)
-        history = fit(net, stream, lr=trial.lr, progress=False) if trial.steps or not trial.before else History()
+        few = Batch(*(part[:LOOK_AT] for part in test))
+        history = fit(net, stream, lr=trial.lr, progress=False, unseen=few) if trial.steps or not trial.before else History()
         if history.interrupted:
             raise KeyboardInterrupt
         accuracy = evaluate(net, test)
-        return Result(trial, accuracy, round(history.seconds, 2), parameters(net), **about)
+        curve = tuple(round(value, 4) for value in history.unseen)
+        return Result(trial, accuracy, round(history.seconds, 2), parameters(net), curve, **about)
     except Exception as error:
         return failed(trial, error, **about)
 
