@@ -18,7 +18,8 @@ FLOORS = (
     {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention")},
     {"train": ("runtime", "tasks"), "sockets": ("names", "tables", "attention", "plots"), "widgets": ("runtime", "plots")},
     {"cost": ("tables", "train"), "check": ("stats", "hosts", "attention", "sockets")},
-    {"studies": ("names", "paths", "stats", "tasks", "hosts", "attention", "runtime", "train", "cost", "sockets")},
+    {"studies": ("names", "paths", "stats", "tables", "tasks", "hosts", "attention", "runtime", "train", "cost", "sockets",
+                 "plots")},
 )
 MAY = {room: set(others) for floor in FLOORS for room, others in floor.items()}
 GONE = {"models", "large", "digits", "images", "trial", "study", "recorded"}      # files of an older layout, at the top

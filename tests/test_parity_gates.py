@@ -109,6 +109,14 @@ def test_se_equals_torchvision_and_timm(channels, reduction, start):
 
 
 @starts
+def test_se_with_a_hidden_width_equals_torchvision(start):
+    """Where the width is said the reduction says nothing."""
+    theirs = torchvision.ops.SqueezeExcitation(6, 4, scale_activation=SQUASH[start])
+    for reduction in (2, 16):
+        assert_same_as_module(moved("se", 6, start, reduction=reduction, hidden=4), theirs, (2, 6, 5, 9))
+
+
+@starts
 @pytest.mark.parametrize("channels, kernel_size", [(8, None), (64, None), (128, None), (2048, None), (17, 5), (3, 1), (2, 7)])
 def test_eca_equals_timm(channels, kernel_size, start):
     ours = moved("eca", channels, start, kernel_size=kernel_size)
@@ -195,6 +203,19 @@ def test_channel_gate_equals_nested_loops(pool, bias, start):
 def test_spatial_gate_without_norm_equals_nested_loops(kernel_size, start):
     module = moved("spatial_gate", 4, start, kernel_size=kernel_size)
     assert_same_as_loops(module, loops.spatial_gate, picture(2, 4, 5, 7), kernel_size=kernel_size)
+
+
+@starts
+@pytest.mark.parametrize("kernel_size, dilation", [(3, 2), (3, 4), (5, 3)])
+def test_a_dilated_spatial_gate_equals_a_large_kernel_with_zeros_between_its_weights(kernel_size, dilation, start):
+    module = moved("spatial_gate", 4, start, kernel_size=kernel_size, dilation=dilation)
+    large = moved("spatial_gate", 4, start, kernel_size=dilation * (kernel_size - 1) + 1)
+    with torch.no_grad():
+        large.conv.weight.zero_()[..., ::dilation, ::dilation] = module.conv.weight
+        large.conv.bias.copy_(module.conv.bias)
+    assert_same_as_loops(large, loops.spatial_gate, picture(2, 4, 9, 7), kernel_size=dilation * (kernel_size - 1) + 1)
+    x = picture(2, 4, 9, 7)
+    torch.testing.assert_close(module(x), large(x), rtol=0, atol=1e-12)
 
 
 @starts

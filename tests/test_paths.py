@@ -67,10 +67,10 @@ def test_where_the_results_of_a_study_go_and_that_it_is_said(installed, named, m
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr(__main__, "INSTALLED", installed)
     monkeypatch.setattr(study, "RESULTS", tmp_path / "results")
-    run = __main__.run_study
-    monkeypatch.setattr(__main__, "run_study", lambda trials, out, pool: run(trials, out, pool, run=lambda t: Result(t, 0.5)))
+    run = study.run_study
+    monkeypatch.setattr(study, "run_study", lambda *args, **more: run(*args, **more, run=lambda t: Result(t, 0.5)))
     monkeypatch.delenv("COURSE_REHEARSE", raising=False)
     __main__.main(["run", "00_what", "--seeds", "1", *(["--out", "mine.jsonl"] if named else [])])
     wanted = tmp_path / ("here/mine.jsonl" if named else "here/00_what.jsonl" if installed else "results/00_what.jsonl")
-    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [wanted]
+    assert [p for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".lock"] == [wanted]
     assert f"Results go to {wanted}." in capsys.readouterr().out

@@ -6,10 +6,10 @@ import sys
 import pytest
 from trials import Runner, plain_surroundings  # noqa: F401  (plain_surroundings is a fixture)
 
-from course_utils.studies import CATALOGUE, Result, Study, read
+from course_utils.studies import CATALOGUE, Result, Study, read, run_study
 from course_utils.studies import __main__ as command
 from course_utils.studies import study as module
-from course_utils.studies.run import write
+from course_utils.studies.results import write
 
 
 @pytest.fixture
@@ -21,7 +21,8 @@ def ran(monkeypatch, tmp_path):
     monkeypatch.setattr(command, "CATALOGUE", small)
     monkeypatch.setattr(command, "find", lambda name: small[name] if name in small else CATALOGUE["refused"])
     calls = []
-    monkeypatch.setattr(command, "run_study", lambda trials, path, pool=None: calls.append((trials, path, pool)))
+    monkeypatch.setattr(command, "outstanding_first", lambda: list(small.values()))
+    monkeypatch.setattr(module, "run_study", lambda trials, path, pool, **more: calls.append((trials, path, pool)))
     return small, calls
 
 
@@ -101,22 +102,17 @@ def test_workers_are_processes_and_one_is_none(ran):
     _, calls = ran
     command.main(["run", "99_one", "--workers", "2"])
     command.main(["run", "99_one", "--workers", "1"])
-    assert type(calls[0][2]).__name__ == "ProcessPoolExecutor" and calls[1][2] is None
+    assert type(calls[0][2]).__name__ == "Processes" and calls[1][2] is None
 
 
 def test_a_run_is_recorded_and_goes_on_where_it_was_stopped(ran, monkeypatch, capsys):
     small, _ = ran
     run = Runner()
-    monkeypatch.setattr(command, "run_study", lambda trials, path, pool: module_run(trials, path, pool, run=run))
+    monkeypatch.setattr(module, "run_study", lambda *args, **more: run_study(*args, **more, run=run))
     write(Runner()(small["99_one"].trials()[0]), small["99_one"].path)
     command.main(["run", "99_one"])
     assert run.given == small["99_one"].trials()[1:] and len(read(small["99_one"].path)) == 4
     assert "4 trials, 1 of them in 99_one.jsonl already." in capsys.readouterr().out
-
-
-def module_run(*args, **more):
-    from course_utils.studies import run_study
-    return run_study(*args, **more)
 
 
 # ---- refusals
@@ -125,8 +121,8 @@ def module_run(*args, **more):
     (["run", "02_chanel"], "unknown study '02_chanel'. Did you mean '02_channel'? Known: 00_what, 01_ceilings"),
     (["run", "00_what", "nothing_like_it"], "unknown study 'nothing_like_it'."),
     (["run"], "name a study, or say --all. Known: 00_what"),
-    (["run", "00_what", "01_ceilings", "--out", "x.jsonl"], "--out is the file of one study"),
-    (["run", "--all", "--out", "x.jsonl"], "--out is the file of one study"),
+    (["run", "00_what", "01_ceilings", "--out", "x.jsonl"], "--out and --results are for one study"),
+    (["run", "--all", "--out", "x.jsonl"], "--out and --results are for one study"),
     (["run", "00_what", "--seeds", "5-3"], "seeds are FIRST-LAST, as in 300-304, or a single one; got '5-3'"),
     (["run", "00_what", "--seeds", "five"], "seeds are FIRST-LAST, as in 300-304, or a single one; got 'five'"),
     (["run", "00_what", "--seeds", "5-"], "got '5-'"),
@@ -135,6 +131,6 @@ def module_run(*args, **more):
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_what_cannot_be_run_is_refused_before_anything_is(argv, message, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "run_study", lambda *args: pytest.fail("it was run"))
+    monkeypatch.setattr(module, "run_study", lambda *args, **more: pytest.fail("it was run"))
     assert message in refused(capsys, *argv)
     assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ import pytest
 from trials import THREE, Runner, plain_surroundings, study_of, tiny  # noqa: F401  (plain_surroundings is a fixture)
 
 from course_utils.studies import Result, Trial, read, run_trial
-from course_utils.studies.run import write
+from course_utils.studies.results import write
 
 
 def test_a_result_comes_back_from_the_file_as_it_was(tmp_path):
@@ -52,8 +52,8 @@ def test_a_setting_of_a_newer_version_is_not_dropped_in_silence(tmp_path):
     entry = json.loads(path.read_text("utf-8"))
     entry["trial"]["colour"] = "red"
     path.write_text(json.dumps(entry) + "\n", "utf-8")
-    with pytest.warns(UserWarning, match="line 1"):
-        assert read(path) == []
+    with pytest.raises(ValueError, match="line 1 cannot be read .* unknown setting of a trial 'colour'"):
+        read(path)
 
 
 def test_stages_and_layers_come_back_as_they_were(tmp_path):
@@ -65,20 +65,49 @@ def test_stages_and_layers_come_back_as_they_were(tmp_path):
     assert study_of(trials, tmp_path / "r.jsonl", run) == first == read(tmp_path / "r.jsonl") and len(run.given) == 3
 
 
-@pytest.mark.parametrize("broken", [
-    '{"trial": {"task": "what", "se', "\x00\x00\x00", "3", "[]", "null", "{}", '{"trial": 3}', '{"trial": {}}',
-    '{"trial": {"task": "what", "host": "lost"}}', '{"trial": {"task": "what"}, "colour": 1}',
-    '{"trial": {"task": "what", "options": [1]}}',
-])
-def test_a_broken_line_is_left_out_with_its_number(broken, tmp_path):
+@pytest.mark.parametrize("cut", ['{"trial": {"task": "what", "se', "\x00\x00\x00"])
+def test_a_line_that_is_cut_off_is_left_out_with_its_number(cut, tmp_path):
     path = tmp_path / "results.jsonl"
     good = [Runner()(trial) for trial in THREE[:2]]
     write(good[0], path)
     with open(path, "a", encoding="utf-8") as file:
-        file.write(broken + "\n")
+        file.write(cut)
     write(good[1], path)
-    with pytest.warns(UserWarning, match=r"results\.jsonl, line 2 is broken"):
+    with pytest.warns(UserWarning, match=r"results\.jsonl, line 2 is cut off"):
         assert read(path) == good
+
+
+@pytest.mark.parametrize("wrong, why", [
+    ("3", "says nothing of a trial"), ("[]", "says nothing"), ("null", "says nothing"), ("{}", "says nothing"),
+    ('{"trial": 3}', "its trial is 3"), ('{"trial": {}}', "'task'"),
+    ('{"trial": {"task": "what", "host": "lost"}}', "unknown host"),
+    ('{"trial": {"task": "what"}, "colour": 1}', "unknown entry of a result 'colour'"),
+    ('{"trial": {"task": "what", "sed": 1}}', "unknown setting of a trial 'sed'. Did you mean 'seed'"),
+    ('{"trial": {"task": "what", "options": [1]}}', "int"),
+    ('{"study": "x", "version": 3}', "is newer than this course: it is of version 3, and this course reads up to 2"),
+])
+def test_a_line_that_is_not_ours_stops_the_reading_and_changes_nothing(wrong, why, tmp_path):
+    """Left out in silence, its trial would be run again, or counted as another."""
+    path = tmp_path / "results.jsonl"
+    write(Runner()(THREE[0]), path)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(wrong + "\n")
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"results\.jsonl, line 2 ") as caught:
+        read(path)
+    assert why in str(caught.value) and "Give the name of another file" in str(caught.value)
+    with pytest.raises(ValueError, match="line 2 "):
+        study_of(THREE, path, Runner(seed1=AssertionError("run")))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\x00\n", b"arm,seed,accuracy\nplain,1,0.5\n", b"[\n1,\n2]\n"])
+def test_a_file_of_another_kind_is_refused(content, tmp_path):
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="line 1 cannot be read as results of trials"):
+        study_of(THREE, path, Runner())
+    assert path.read_bytes() == content
 
 
 def test_half_a_letter_at_the_end_does_no_harm(tmp_path):
@@ -121,7 +150,7 @@ def test_a_killed_run_loses_the_line_that_it_was_writing_and_no_other(cut, tmp_p
         warnings.simplefilter("always")
         results = study_of(THREE, path, again)
     assert again.given == lost and [r.trial for r in results] == THREE
-    assert [f"{path}, line 3 is broken" in str(w.message) for w in caught] == [True] * len(lost)
+    assert [f"{path}, line 3 is cut off" in str(w.message) for w in caught] == [True] * len(lost)
     more = Trial("what", seed=9)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

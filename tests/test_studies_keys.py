@@ -19,6 +19,11 @@ KEPT = {
     "10_fashion": (35, "09e369358a37b35b"), "10_fashion_again": (15, "ca028413366e549a"), "11_both": (60, "f786f101a23328c6"),
     "11_again": (30, "9707f915fd9198df"), "11_stages": (20, "3239c49b99171c45"), "13_swap": (80, "8649231a558e19c4"),
     "13_again": (80, "5f7d69239b5a4e9a"),
+    "09_depth_what": (136, "4c2aa2edce8c7ff3"),
+    "10_depth_nearest": (184, "78655db054c7da4f"),
+    "10_depth_relate": (120, "2f1c9426c070af78"),
+    "09_depth_apart": (80, "eb814dbc86bab9c2"),
+    "09_depth_longer": (40, "7808a23dd48496a5"),
 }
 
 LITERAL = {

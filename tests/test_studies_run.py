@@ -21,24 +21,25 @@ from course_utils.studies import Result, Trial, accuracies, describe, read, run_
 from course_utils.studies import trial as trial_module
 
 
-def assert_recorded_and_tried_again(path, failing, executor=None):
+def assert_recorded_and_tried_again_when_asked(path, failing, executor=None):
     results = study_of(THREE, path, failing, executor)
     assert [r.error is None for r in results] == [True, False, True]
     assert "out of memory" in results[1].error and results[1].trial == THREE[1]
     assert sorted(measured(read(path)), key=str) == sorted(measured(results), key=str)
     again = Runner()
-    mended = study_of(THREE, path, again, executor)
+    assert study_of(THREE, path, again, executor) == results and again.given == [], "tried again without being asked"
+    mended = study_of(THREE, path, again, executor, retry=True)
     assert again.given == [THREE[1]] and all(r.error is None for r in mended)
     assert study_of(THREE, path, again, executor) == mended and len(again.given) == 1
 
 
 def test_a_failed_trial_is_recorded_and_tried_again(tmp_path):
-    assert_recorded_and_tried_again(tmp_path / "r.jsonl", Runner(seed1="RuntimeError: out of memory"))
+    assert_recorded_and_tried_again_when_asked(tmp_path / "r.jsonl", Runner(seed1="RuntimeError: out of memory"))
 
 
 def test_a_trial_that_raises_is_recorded_and_tried_again(tmp_path):
     """Whatever `run` is: it need not be `run_trial`, which turns errors into results itself."""
-    assert_recorded_and_tried_again(tmp_path / "r.jsonl", Runner(seed1=RuntimeError("out of memory")))
+    assert_recorded_and_tried_again_when_asked(tmp_path / "r.jsonl", Runner(seed1=RuntimeError("out of memory")))
 
 
 class LosesOne(Executor):
@@ -122,7 +123,11 @@ def test_progress_says_what_is_there_and_what_came(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "2 trials, 0 of them in r.jsonl already" in out
     assert "what, plain host, seed 0: 0.500 in 1 s" in out and "seed 1: failed: ValueError: no" in out
+    assert "0.500 in 1 s; 1 left, 0 s" in out and out.rstrip().endswith("; 0 left")
     run_study(THREE[:2], tmp_path / "r.jsonl", run=Runner())
+    out = capsys.readouterr().out
+    assert "2 trials, 2 of them" in out and "1 of them failed; to try them again: retry=True, or --retry." in out
+    run_study(THREE[:2], tmp_path / "r.jsonl", run=Runner(), retry=True)
     assert "2 trials, 1 of them" in capsys.readouterr().out
     study_of(THREE, tmp_path / "r.jsonl", Runner())
     assert capsys.readouterr().out == ""

@@ -32,12 +32,15 @@ def test_trials_of_one_seed_see_the_same_pictures_and_all_the_same_test(monkeypa
 def test_the_budget_of_the_trial_is_the_one_that_is_trained_with(monkeypatch):
     seen = {}
 
-    def fit(net, stream, lr, progress):
-        seen.update(lr=lr, steps=len(stream), batch=len(next(iter(stream)).y), task=stream.name)
-        return History(seconds=1.234)
+    def fit(net, stream, lr, progress, unseen):
+        seen.update(lr=lr, steps=len(stream), batch=len(next(iter(stream)).y), task=stream.name, looks_at=len(unseen.y))
+        return History(seconds=1.234, unseen=[0.25, 1 / 3])
     monkeypatch.setattr(trial_module, "fit", fit)
     result = run_trial(tiny(lr=0.003, steps=7))
-    assert seen == {"lr": 0.003, "steps": 7, "batch": 4, "task": "twins"} and result.seconds == 1.23
+    assert seen == {"lr": 0.003, "steps": 7, "batch": 4, "task": "twins", "looks_at": 300} and result.seconds == 1.23
+    assert result.curve == (0.25, 0.3333)
+    run_trial(tiny(lr=0.003, steps=7, test_size=700))
+    assert seen["looks_at"] == 500, "the curve is of the first 500: all of them would cost as much as the training"
 
 
 def test_a_result_says_what_it_ran_on():

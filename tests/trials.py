@@ -41,8 +41,8 @@ class Runner:
         return Result(trial, accuracy=0.5 + trial.seed / 100, seconds=1.0, parameters=10)
 
 
-def study_of(trials, path, run, executor=None):
-    return run_study(trials, path, executor, run=run, progress=False)
+def study_of(trials, path, run, executor=None, **more):
+    return run_study(trials, path, executor, run=run, progress=False, **more)
 
 
 def measured(results):

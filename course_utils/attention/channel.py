@@ -23,13 +23,13 @@ class SE(Gate):
     Args:
         channels: C, at least 1.
         reduction: r, at least 1; the hidden width is max(1, C // r).
-        hidden: that width said directly, to have the same one at places with different numbers of channels.
+        hidden: h said directly, to have the same width at places with different numbers of channels.
         start: "as_made" (gates near 0.5 at first) or "identity" (exactly 1 at first, and still learns).
 
     Raises:
         ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
 
-    Parameters: 2 C h + h + C with h = max(1, C // r), or hidden.   Authors' socket: `post`.
+    Parameters: 2 C h + h + C with h = max(1, C // r).   Authors' socket: `post`.
     With biases, as in the authors' released model; their later ablations drop them.
     Same function as torchvision's SqueezeExcitation(C, max(1, C // r)).
     Differs from timm's SEModule, which rounds the hidden width to a multiple of 8 (8 instead of 4 at C = 64).
@@ -40,8 +40,9 @@ class SE(Gate):
 
     def __init__(self, channels: int, reduction: int = 16, hidden: int | None = None, start: str = "as_made"):
         super().__init__(channels, start)
-        narrow = max(1, channels // positive(reduction, "reduction", "SE"))
-        hidden = narrow if hidden is None else positive(hidden, "hidden", "SE")
+        if hidden is None:
+            hidden = max(1, channels // positive(reduction, "reduction", "SE"))
+        positive(hidden, "hidden", "SE")
         self.squeeze = nn.Conv2d(channels, hidden, 1)
         self.excite = nn.Conv2d(hidden, channels, 1)
         self.start_from(self.excite)

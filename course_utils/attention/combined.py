@@ -92,7 +92,7 @@ class CBAM(Mechanism):
         super().__init__(channels, start)
         self.order = one_of(order, ORDERS, "order", "CBAM")
         self.what = ChannelGate(channels, reduction, bias, pool, start)
-        self.where = SpatialGate(channels, kernel_size, norm, start)
+        self.where = SpatialGate(channels, kernel_size, norm, start=start)
 
     def norm_values(self, x: Tensor) -> int:
         return self.where.norm_values(x)

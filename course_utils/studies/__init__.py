@@ -3,13 +3,16 @@
     runs = studies.find("02_channel").runs()        arm -> seed -> accuracy
     stats.difference(runs["ECA"], runs["plain"])    paired by seed, with its interval
 
-`trial` is one training run, `study` a set of them as data, `run` runs them, `catalogue` lists those of the lessons.
+`trial` is one training run, `study` a set of them as data, `run` runs them, here or in the `executors`, into a file of
+`results`; `catalogue` lists the studies of the lessons, `verdict` says what came out.
 """
 
 from .catalogue import CATALOGUE, find
-from .run import accuracies, describe, read, run_study
+from .executors import Processes, dask
+from .results import read
+from .run import accuracies, describe, run_study
 from .study import Study
 from .trial import HOSTS, TEST_SEED, Result, Trial, network, run_trial
 
-__all__ = ["CATALOGUE", "HOSTS", "TEST_SEED", "Result", "Study", "Trial", "accuracies", "describe", "find", "network", "read",
-           "run_study", "run_trial"]
+__all__ = ["CATALOGUE", "HOSTS", "TEST_SEED", "Processes", "Result", "Study", "Trial", "accuracies", "dask", "describe", "find",
+           "network", "read", "run_study", "run_trial"]

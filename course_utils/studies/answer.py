@@ -5,7 +5,7 @@ Budgets and tasks were chosen on seeds 0 to 2, the question on 900 to 902; neith
 
 from __future__ import annotations
 
-from .arms import Arms, across, against
+from .arms import Arms, across
 from .study import Study
 
 SEEDS = tuple(range(400, 408))      # eight; a finding is confirmed on those of `CONFIRMED`
@@ -38,11 +38,13 @@ def at(mechanism: str, settings: dict, places: Arms) -> Arms:
     return {f"{mechanism}, {place}": {**settings, **where} for place, where in places.items()}
 
 
-EARLY_LATE = (*ONE_PLACE, ("post 1", "post 4"), ("input", "post 1"))
+# With eight seeds the sign-flip test gives no less than 0.008: Holm over more than six contrasts could never be clear.
+EARLY_LATE = (("post 1", "post 4"), ("input", "post 4"))
 what = Study(
     "09_depth_what", "Lesson 09: one channel gate at one place of the small host, from the picture to the last map, on `what`.",
     {"task": "what", "steps": 800, **AS_MADE}, {"plain": {}, **at("ECA", ECA, PLACES), **at("SE", SE, PLACES)},
-    (*named("ECA", EARLY_LATE), *named("SE", EARLY_LATE)), ("accuracy", "take_off"), SEEDS, ceiling=0.97)
+    (*named("ECA", EARLY_LATE), *named("SE", EARLY_LATE)), ("accuracy", "take_off"), SEEDS, ceiling=0.97,
+    same=(*named("ECA", ONE_PLACE), *named("SE", ONE_PLACE)))
 
 # Gates of different reach: a kernel of k at a map that has every s-th pixel reaches over s (k - 1) pixels of the picture.
 REACH = {**at("15x15", spatial(15), PLACES),
@@ -56,17 +58,17 @@ REACH = {**at("15x15", spatial(15), PLACES),
 nearest = Study(
     "10_depth_nearest", "Lesson 10: one spatial gate at one place of the small host, with several reaches, on `nearest`.",
     {"task": "nearest", "steps": 600, **AS_MADE}, {"plain": {}, **REACH},
-    (*named("15x15", EARLY_LATE), ("31x31, post 1", "15x15, post 1"), ("7x7, every 4th, post 1", "15x15, post 1"),
-     ("7x7, every 2nd, post 2", "7x7, post 2"), ("15x15, every 4th, input", "15x15, input"), ("31x31, input", "15x15, input")),
-    ("accuracy", "take_off"), SEEDS, ceiling=0.975)
+    (*named("15x15", (("post 4", "post 1"),)), ("31x31, post 1", "15x15, post 1"), ("7x7, every 4th, post 1", "15x15, post 1"),
+     ("7x7, every 2nd, post 2", "7x7, post 2"), ("15x15, every 4th, input", "15x15, input")),
+    ("accuracy", "take_off"), SEEDS, ceiling=0.975, same=named("15x15", ONE_PLACE))
 
 MIXED = {name: place for name, place in PLACES.items() if name != "input"}      # 2,304 positions are too many to compare in pairs
 relate = Study(
     "10_depth_relate", "Lesson 10: one mixing block at one place of the small host, on `relate`.",
     {"task": "relate", "steps": 400, **AS_MADE},
     {"plain": {}, **at("non-local", {"mechanism": "non_local"}, MIXED), **at("GC", {"mechanism": "gc"}, MIXED)},
-    tuple(pair for block in ("non-local", "GC") for pair in named(block, (*ONE_PLACE, ("post 1", "post 4")))),
-    ("accuracy", "take_off"), SEEDS, ceiling=1.0)
+    tuple(pair for block in ("non-local", "GC") for pair in named(block, (("post 3", "post 1"), ("post 3", "post 4")))),
+    ("accuracy", "take_off"), SEEDS, ceiling=1.0, same=(*named("non-local", ONE_PLACE), *named("GC", ONE_PLACE)))
 
 # Why late fails on `what`: too slow for the budget? Or is it mixed by then? The apart host keeps the three colours in three
 # groups of channels up to the last map; the wide host has more channels to keep them in.
@@ -79,10 +81,9 @@ longer = Study(
 ALL_POST = {"plain": {}, **at("SE", SE, POST)}
 APART = {"apart": {"host": "apart_host"}, "mixed": {"host": "mixed_host"}}
 apart = Study(
-    "09_depth_apart", "Lesson 09: the same gate in a host that keeps the colours apart, and in its twin that does not, on `what`.",
+    "09_depth_apart", "Lesson 09: the same gate in a host that keeps the colours apart, and in one that mixes them, on `what`.",
     {"task": "what", "steps": 800, **AS_MADE}, across(APART, ALL_POST),
-    (*against("apart: plain", [f"apart: {arm}" for arm in ALL_POST]),
-     *((f"apart: SE, {place}", f"mixed: SE, {place}") for place in POST)),
+    tuple((f"apart: SE, {place}", other) for place in LATE for other in ("apart: plain", f"mixed: SE, {place}")),
     ("accuracy", "take_off"), SEEDS, ceiling=0.97)
 
 ANSWER: tuple[Study, ...] = (what, nearest, relate, apart, longer)

@@ -172,3 +172,8 @@ def find(name: str) -> Study:
         ValueError: no such study; the message lists the names and the closest one.
     """
     return names.find("study", name, CATALOGUE)
+
+
+def outstanding_first() -> list[Study]:
+    """All studies in the order of importance: those of the answer, then those of the lessons."""
+    return [*ANSWER, *(study for study in CATALOGUE.values() if study not in ANSWER)]

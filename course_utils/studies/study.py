@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -10,12 +12,28 @@ from typing import Any
 
 from .. import names
 from ..paths import RESULTS, shipped
+from ..runtime import rehearsing
 from ..stats import Difference, difference
-from .run import read
+from ..train import CHECK_EVERY
+from .results import STUDY, VERSION, Reader, append, lock, read
+from .run import run_study
 from .trial import Result, Trial
 
 SEEDS = tuple(range(200, 205))      # none of them was used while tasks and budgets were chosen
 OTHER_SEEDS = tuple(range(300, 305))      # for a second run of the same
+
+
+def take_off(result: Result, study: Study) -> float:
+    """The step at which a run first reached 90 % of the ceiling; infinity if it never did."""
+    reached = (CHECK_EVERY * (i + 1) for i, seen in enumerate(result.curve) if seen >= 0.9 * study.ceiling)
+    return next(reached, math.inf)
+
+
+# Outcome -> how it is read off a result.
+OUTCOMES: dict[str, Callable[[Result, Study], float]] = {
+    **{field: (lambda result, study, field=field: getattr(result, field)) for field in ("accuracy", "seconds", "parameters")},
+    "take_off": take_off,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +50,10 @@ class Study:
         base: the settings of `Trial` that all arms share.
         arms: the name of an arm in figures -> the settings in which it differs.
         contrasts: pairs of arms whose difference the study is about.
-        outcomes: fields of a `Result` that are read off each trial.
+        outcomes: what is read off each trial: fields of a `Result`, or "take_off".
         seeds: every arm runs with each, so that arms can be compared in pairs.
         ceiling: the accuracy that the task allows; a run has taken off when it first reaches 90 % of it.
+        same: pairs of arms that should do the same, within `margin`.
 
     Raises:
         ValueError: an arm that says nothing a trial knows, two arms that are the same, or a contrast of arms that are not there.
@@ -48,20 +67,28 @@ class Study:
     outcomes: tuple[str, ...] = ("accuracy",)
     seeds: tuple[int, ...] = SEEDS
     ceiling: float | None = None
+    same: tuple[tuple[str, str], ...] = ()
+    margin: float = 0.02
 
     def __post_init__(self):
         # A copy that cannot be written to: a study is what it was when it was made.
         object.__setattr__(self, "base", MappingProxyType(dict(self.base)))
         object.__setattr__(self, "arms", MappingProxyType({arm: MappingProxyType(dict(s)) for arm, s in self.arms.items()}))
-        object.__setattr__(self, "contrasts", tuple(map(tuple, self.contrasts)))
+        for pairs in ("contrasts", "same"):
+            object.__setattr__(self, pairs, tuple(map(tuple, getattr(self, pairs))))
         known = Trial.__dataclass_fields__.keys()
         for settings in (self.base, *self.arms.values()):
             for setting in settings:
                 if setting not in known:
                     raise names.unknown("setting of a trial", setting, known)
-        for arm in (arm for pair in self.contrasts for arm in pair):
+        for arm in (arm for pair in (*self.contrasts, *self.same) for arm in pair):
             if arm not in self.arms:
                 raise names.unknown("arm", arm, self.arms)
+        for outcome in self.outcomes:
+            names.find("outcome", outcome, OUTCOMES)
+            if outcome == "take_off" and not self.ceiling:
+                raise ValueError(f"study {self.name!r}: a take-off is 90 % of a ceiling; give the accuracy that the task allows, "
+                                 "ceiling=...")
         trials = [self.trial(arm, 0) for arm in self.arms]
         if len(set(trials)) < len(trials):
             raise ValueError(f"study {self.name!r}: two arms are the same trial; each needs a setting of its own")
@@ -79,7 +106,47 @@ class Study:
         arms = {arm: names.find("arm", arm, self.arms) for arm in only} or self.arms
         said = f", {len(arms)} of the arms" if len(arms) < len(self.arms) else ""
         return replace(self, name=name, about=f"{self.about} On other seeds{said}.", arms=arms, seeds=tuple(seeds),
-                       contrasts=tuple(pair for pair in self.contrasts if set(pair) <= arms.keys()))
+                       **{pairs: tuple(pair for pair in getattr(self, pairs) if set(pair) <= arms.keys())
+                          for pairs in ("contrasts", "same")})
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What must not change once it has been run; seeds may be added."""
+        return {"arms": {arm: self.trial(arm, 0).key for arm in self.arms}, "contrasts": [list(pair) for pair in self.contrasts],
+                "outcomes": list(self.outcomes), "ceiling": self.ceiling, "same": [list(pair) for pair in self.same],
+                "margin": self.margin}
+
+    def run(self, path: str | Path | None = None, executor: Executor | None = None, seeds: Iterable[int] | None = None,
+            **options: Any) -> list[Result]:
+        """Run what the file does not hold yet; see `run_study`. The first run writes down what the study is.
+
+        Raises:
+            ValueError: the study is not what it was when the file was begun.
+        """
+        path, trials = Path(path or self.path), self.trials(seeds)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not rehearsing():
+            with lock(path):
+                self.sign(path)
+        return run_study(trials, path, executor, **options)
+
+    def sign(self, path: Path) -> None:
+        """Write the line of this study into the file, or compare with the one that is there."""
+        reader = Reader(path)
+        if path.exists():
+            reader.new()
+        if reader.study is None:
+            append({STUDY: self.name, "version": VERSION, **self.definition}, path)
+            return
+        was, now = reader.study, {STUDY: self.name, **self.definition}
+        if changed := [part for part in now if was.get(part) != now[part]]:
+            part = changed[0]
+            got, want = was.get(part), now[part]
+            if part == "arms":
+                names_of = sorted(k for k in {*got, *want} if got.get(k) != want.get(k))
+                got, want = ({k: arms.get(k) for k in names_of} for arms in (got, want))
+            raise ValueError(f"study {self.name!r} has changed since its first run: {part} in {path} {got}, now {want}. What was "
+                             "measured belongs to the study that was written down before; give the new one a name of its own.")
 
     @property
     def path(self) -> Path:
@@ -108,8 +175,8 @@ class Study:
             of: only arms whose names begin with this; it is cut off.
             outcome: one of `outcomes`; None: the first.
         """
-        outcome = names.find("outcome", outcome or self.outcomes[0], dict(zip(self.outcomes, self.outcomes, strict=True)))
-        found = {r.trial: getattr(r, outcome) for r in (self.recorded() if results is None else results) if r.error is None}
+        read_off = names.find("outcome", outcome or self.outcomes[0], {name: OUTCOMES[name] for name in self.outcomes})
+        found = {r.trial: read_off(r, self) for r in (self.recorded() if results is None else results) if r.error is None}
         seeds = sorted({trial.seed for trial in found})
         return {arm.removeprefix(of): {s: found[t] for s in seeds if (t := self.trial(arm, s)) in found}
                 for arm in self.arms if arm.startswith(of)}

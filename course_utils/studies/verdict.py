@@ -1,0 +1,147 @@
+"""What a study says: its arms, its contrasts, and a sentence for each, made from the results and from nothing else.
+
+A difference is clear when the t test, adjusted by Holm for all contrasts of the study, is below 0.05, and the sign-flip test
+is too where there are pairs enough for it (six). Where it is not clear, the sentence says how large a difference would have been
+seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median, stdev
+
+from .. import stats
+from ..stats import Difference, Share
+from .study import Study
+from .trial import Result
+
+CLEAR = 0.05
+
+
+def shown(p: float) -> str:
+    """= 0.031, or < 0.001."""
+    return f"= {p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One contrast: `ours` minus `control`, seed by seed."""
+
+    ours: str
+    control: str
+    difference: Difference
+    adjusted: float     # p of the t test, by Holm over the contrasts of the study
+    flipped: float      # p of the sign-flip test
+    visible: float      # the smallest difference that so many pairs with this spread show with power 0.8
+
+    @property
+    def clear(self) -> bool:
+        fewest = 2 / 2 ** self.difference.n      # no p of the sign-flip test is smaller
+        return self.adjusted < CLEAR and (self.flipped < CLEAR or fewest > CLEAR)
+
+    @property
+    def word(self) -> str:
+        if not self.clear:
+            return "no clear difference"
+        return "higher" if self.difference.mean > 0 else "lower"
+
+    def __str__(self) -> str:
+        d = self.difference
+        tail = "" if self.clear else f"; a difference of {self.visible:.3f} would have been seen with power 0.8"
+        return (f"{self.ours} - {self.control}: {self.word}, {d.mean:+.3f} (95 % interval {d.low:+.3f} to {d.high:+.3f}, {d.n} "
+                f"pairs, p {shown(self.adjusted)} after Holm, sign-flip {shown(self.flipped)}){tail}.")
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two arms that should do the same: is the difference within the margin?"""
+
+    one: str
+    other: str
+    difference: Difference      # with the 90 % interval: inside the margin means equivalent at 5 %
+    margin: float
+
+    @property
+    def same(self) -> bool:
+        return -self.margin < self.difference.low and self.difference.high < self.margin
+
+    def __str__(self) -> str:
+        d = self.difference
+        word = "the same" if self.same else "not shown to be the same"
+        return (f"{self.one} and {self.other}: {word} within {self.margin:.2f} ({d.mean:+.3f}, 90 % interval {d.low:+.3f} to "
+                f"{d.high:+.3f}, {d.n} pairs).")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm at the end of training."""
+
+    name: str
+    values: tuple[float, ...]
+    arrived: Share | None          # how many took off; None where the study has no ceiling
+    step: float | None             # median take-off of those that did
+    of_those: float | None         # their mean accuracy
+
+
+def arms(study: Study, results: Iterable[Result]) -> list[Arm]:
+    """The arms that have been run, in the order of the study."""
+    results = list(results)
+    ends = study.runs(results, outcome="accuracy") if "accuracy" in study.outcomes else study.runs(results)
+    starts = study.runs(results, outcome="take_off") if "take_off" in study.outcomes else {}
+    found = []
+    for name, seeds in ends.items():
+        if not seeds:
+            continue
+        if not starts:
+            found.append(Arm(name, tuple(seeds.values()), None, None, None))
+            continue
+        there = {seed: step for seed, step in starts[name].items() if math.isfinite(step)}
+        found.append(Arm(name, tuple(seeds.values()), stats.share(len(there), len(seeds)),
+                         median(there.values()) if there else None,
+                         sum(seeds[s] for s in there) / len(there) if there else None))
+    return found
+
+
+def verdicts(study: Study, results: Iterable[Result], outcome: str | None = None) -> list[Verdict]:
+    """A verdict for each contrast of which at least two pairs have run. Holm counts all contrasts of the study, run or not."""
+    runs = study.runs(list(results), outcome=outcome)
+    pairs = {}
+    for ours, control in study.contrasts:
+        seeds = sorted(runs[ours].keys() & runs[control].keys())
+        if len(seeds) >= 2:
+            pairs[ours, control] = [runs[ours][s] - runs[control][s] for s in seeds]
+    p = {pair: stats.t_test(values) for pair, values in pairs.items()}
+    missing = len(study.contrasts) - len(pairs)
+    adjusted = dict(zip(p, stats.holm([*p.values(), *[1.0] * missing]), strict=False))
+    return [Verdict(*pair, stats.difference(runs[pair[0]], runs[pair[1]]), adjusted[pair],
+                    stats.sign_flip(values), stats.visible(stdev(values), len(values))) for pair, values in pairs.items()]
+
+
+def equivalences(study: Study, results: Iterable[Result]) -> list[Equivalence]:
+    """For the pairs of arms that should do the same."""
+    runs = study.runs(list(results))
+    return [Equivalence(one, other, stats.difference(runs[one], runs[other], level=0.9), study.margin)
+            for one, other in study.same if len(runs[one].keys() & runs[other].keys()) >= 2]
+
+
+def sentences(study: Study, results: Iterable[Result]) -> str:
+    """All that the study was made to say, one line each."""
+    results = list(results)
+    lines = [str(found) for found in (*verdicts(study, results), *equivalences(study, results))]
+    return "\n".join(lines) or f"{study.name}: no contrast has two pairs of runs yet."
+
+
+def arm_rows(study: Study, results: Iterable[Result]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the table of arms."""
+    head, rows = ["arm", "n", "accuracy at the end", "95 % interval", "took off", "95 % interval", "median step", "of those"], []
+    found = arms(study, results)
+    for arm in found:
+        mean, low, high = stats.t_interval(arm.values)
+        row = [arm.name, str(len(arm.values)), f"{mean:.3f}", "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"]
+        if arm.arrived:
+            row += [f"{arm.arrived.k} of {arm.arrived.n}", f"{arm.arrived.low:.2f} to {arm.arrived.high:.2f}",
+                    "" if arm.step is None else f"{arm.step:.0f}", "" if arm.of_those is None else f"{arm.of_those:.3f}"]
+        rows.append(row)
+    return head[:max(map(len, rows), default=4)], rows

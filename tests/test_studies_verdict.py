@@ -1,0 +1,113 @@
+"""What a study says is made from its results, and says no more than they do."""
+
+import pytest
+from trials import plain_surroundings  # noqa: F401
+
+from course_utils.studies import Result, Study, verdict
+from course_utils.studies.study import take_off
+
+ARMS = {"plain": {}, "pre": {"mechanism": "se", "at": "pre"}, "post": {"mechanism": "se", "at": "post"}}
+STUDY = Study("mine", "Lesson 99: mine.", {"task": "what", "steps": 200}, ARMS, [("pre", "plain"), ("pre", "post")],
+              ("accuracy", "take_off"), range(8), ceiling=0.9, same=[("pre", "post")])
+
+
+def results(seeds=8, post=lambda s: 0.9 - 0.01 * (s % 2), curves=(0.2, 0.5, 0.82, 0.9)):
+    ends = {"plain": lambda s: 0.3 + 0.01 * s, "pre": lambda s: 0.9 - 0.01 * (s % 3), "post": post}
+    return [Result(STUDY.trial(arm, s), end(s), 1.0, 1, curves if arm != "plain" else (0.1,) * 4)
+            for s in range(seeds) for arm, end in ends.items()]
+
+
+def test_take_off_is_the_first_step_at_nine_tenths_of_the_ceiling():
+    one = results(1)
+    assert [take_off(r, STUDY) for r in one] == [float("inf"), 150, 150]
+    assert take_off(results(1, curves=(0.81, 0.2))[1], STUDY) == 50, "the first time counts, also where it falls back"
+    assert take_off(results(1, curves=())[1], STUDY) == float("inf")
+
+
+def test_a_clear_difference_says_its_direction_and_its_numbers():
+    first, second = verdict.verdicts(STUDY, results())
+    assert first.clear and str(first).startswith("pre - plain: higher, +0.556 (95 % interval +0.5")
+    assert "8 pairs, p < 0.001 after Holm, sign-flip = 0.008)" in str(first)
+    assert not second.clear and "no clear difference" in str(second)
+    assert f"a difference of {second.visible:.3f} would have been seen with power 0.8." in str(second)
+    assert "lower" in str(verdict.verdicts(STUDY, results(post=lambda s: 0.99 + 0.001 * s))[1])
+
+
+def test_holm_counts_the_contrasts_that_have_not_run_too():
+    """Otherwise a study that was stopped early would find more than the whole one."""
+    some = [r for r in results() if r.trial.at != "post"]
+    found, = verdict.verdicts(STUDY, some)
+    alone = Study("alone", "Lesson 99: x.", STUDY.base, ARMS, [("pre", "plain")])
+    assert found.adjusted == pytest.approx(2 * verdict.verdicts(alone, some)[0].adjusted)
+
+
+def test_one_wild_seed_of_eight_is_not_clear_though_its_mean_is_far_from_zero():
+    wild = results(post=lambda s: 0.9 - 0.01 * (s % 3) - (0.5 if s == 3 else 0))
+    assert not verdict.verdicts(STUDY, wild)[1].clear
+
+
+def test_where_the_sign_flip_test_has_too_few_pairs_it_does_not_decide():
+    five = verdict.verdicts(STUDY, results(5))[0]
+    assert five.flipped == 2 / 32 and five.clear
+    six = verdict.Verdict("a", "b", five.difference.__class__(0.1, 0.01, 0.2, 6), adjusted=0.04, flipped=0.06, visible=0.1)
+    assert not six.clear, "with six pairs it could have been below 0.05"
+
+
+def test_the_same_means_that_the_interval_lies_inside_the_margin():
+    same, = verdict.equivalences(STUDY, results())
+    assert same.same and "pre and post: the same within 0.02" in str(same)
+    unlike, = verdict.equivalences(STUDY, results(post=lambda s: 0.88 - 0.01 * (s % 3)))
+    assert not unlike.same, "two points apart is not within two points"
+    noisy, = verdict.equivalences(STUDY, results(post=lambda s: 0.9 + 0.1 * (-1) ** s))
+    assert not noisy.same and "not shown to be the same" in str(noisy), "not clearly different is not the same"
+
+
+def test_arms_say_how_many_took_off_and_how_good_those_are():
+    plain, pre, _ = verdict.arms(STUDY, results())
+    assert (plain.arrived.k, plain.arrived.n, plain.step, plain.of_those) == (0, 8, None, None)
+    assert (pre.arrived.k, pre.step) == (8, 150) and pre.of_those == pytest.approx(sum(pre.values) / 8)
+    late = [r if r.trial.seed % 2 else Result(r.trial, 0.3, 1.0, 1, (0.1,)) for r in results()]
+    pre = verdict.arms(STUDY, late)[1]
+    assert pre.arrived.k == 4 and pre.of_those == pytest.approx((0.89 + 0.9 + 0.88 + 0.89) / 4)
+    head, rows = verdict.arm_rows(STUDY, late)
+    assert head[4] == "took off" and rows[1][:2] == ["pre", "8"] and rows[1][4] == "4 of 8" and len(rows[0]) == len(head)
+
+
+def test_a_study_that_has_not_run_says_so():
+    assert verdict.sentences(STUDY, []) == "mine: no contrast has two pairs of runs yet."
+    assert verdict.verdicts(STUDY, results(1)) == [] and verdict.arms(STUDY, []) == []
+
+
+# ---- a study stays what it was
+
+def test_a_study_that_changed_after_its_first_run_is_refused(tmp_path, monkeypatch):
+    path, short = tmp_path / "mine.jsonl", lambda t: Result(t, 0.5, 1.0, 1)
+    assert len(STUDY.run(path, seeds=[1], run=short, progress=False)) == 3
+    before = path.read_bytes()
+    assert before.count(b'"study": "mine"') == 1
+    STUDY.run(path, seeds=[2], run=short, progress=False)      # more seeds are no change
+    assert path.read_bytes().startswith(before) and path.read_bytes().count(b'"study"') == 1
+    before = path.read_bytes()
+
+    def changed(base=STUDY.base, arms=ARMS, contrasts=STUDY.contrasts, outcomes=STUDY.outcomes, name="mine", ceiling=0.9, **more):
+        return Study(name, "Lesson 99: other words.", base, arms, contrasts, outcomes, range(8), ceiling,
+                     **{"same": STUDY.same, **more})
+    changed().run(path, seeds=[2], run=short, progress=False)      # nor are other words
+    for other, part in ((changed(base={**STUDY.base, "steps": 300}), "arms"),
+                        (changed(arms={**ARMS, "two": {"lr": 0.1}}), "arms"),
+                        (changed(contrasts=[("post", "plain")]), "contrasts"), (changed(outcomes=("accuracy",)), "outcomes"),
+                        (changed(ceiling=0.8), "ceiling"), (changed(name="other"), "study"), (changed(same=()), "same"),
+                        (changed(margin=0.1), "margin")):
+        with pytest.raises(ValueError, match=f"has changed since its first run: {part} in .*give the new one a name of its own"):
+            other.run(path, seeds=[3], run=lambda t: pytest.fail("it was run"), progress=False)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({"outcomes": ("acuracy",)}, "unknown outcome 'acuracy'. Did you mean 'accuracy'"),
+    ({"outcomes": ("take_off",)}, "a take-off is 90 % of a ceiling; give the accuracy that the task allows"),
+    ({"same": [("pre", "psot")]}, "unknown arm 'psot'. Did you mean 'post'"),
+])
+def test_what_a_study_cannot_read_off_is_refused_when_it_is_made(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Study("x", "Lesson 99: x.", STUDY.base, ARMS, **settings)
