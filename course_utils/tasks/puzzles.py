@@ -46,22 +46,28 @@ def what(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:
     return Batch(x, classes[row, asked], box(n, size, top[row, asked], left[row, asked], side, device))
 
 
-def where(n: int, split: str, g: torch.Generator, device: torch.device, size: int = 64, pieces: int = 30) -> Batch:
-    """One whole digit in a large field of strokes: pieces of 8x8 pixels cut from other digits. Which digit is it?"""
-    side, piece, margin = 12, 8, 2
-    label = integers(10, (n,), g)
+def strokes(n: int, split: str, g: torch.Generator, device: torch.device, size: int, pieces: int) -> torch.Tensor:
+    """A field of `pieces` strokes, each 8x8 pixels cut from a digit: (N, 1, size, size)."""
+    side, piece = 12, 8
     sources = scans(integers(10, (n, pieces), g), split, side, g, device)                # (N, K, 12, 12)
     cut = integers(side - piece + 1, (2, n, pieces), g).to(device)
     steps = torch.arange(piece, device=device)
     i = torch.arange(n, device=device)[:, None, None, None]
     j = torch.arange(pieces, device=device)[:, None, None]
-    strokes = sources[i, j, cut[0][..., None, None] + steps[:, None], cut[1][..., None, None] + steps]
+    ink = sources[i, j, cut[0][..., None, None] + steps[:, None], cut[1][..., None, None] + steps]
     # Where pieces overlap the brighter ink stays, whatever the order, so the picture is the same on every device.
     top, left = integers(size - piece + 1, (2, n, pieces), g).to(device)
     rows, columns = top[..., None, None] + steps[:, None], left[..., None, None] + steps
     field = torch.zeros(n, size * size, device=device)
-    field.scatter_reduce_(1, (rows * size + columns).flatten(1), strokes.flatten(1), "amax")
-    field = field.view(n, 1, size, size)
+    field.scatter_reduce_(1, (rows * size + columns).flatten(1), ink.flatten(1), "amax")
+    return field.view(n, 1, size, size)
+
+
+def where(n: int, split: str, g: torch.Generator, device: torch.device, size: int = 64, pieces: int = 30) -> Batch:
+    """One whole digit in a large field of strokes: pieces of 8x8 pixels cut from other digits. Which digit is it?"""
+    side, margin = 12, 2
+    label = integers(10, (n,), g)
+    field = strokes(n, split, g, device, size, pieces)
     low, room = margin, size - side - 2 * margin + 1
     top, left = low + integers(room, (2, n), g)
     clear = box(n, size, top - margin, left - margin, side + 2 * margin, device)[:, None]

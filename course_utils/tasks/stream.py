@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from .. import names
+from .clutter import CLUTTER
 from .digits import SPLITS
 from .draw import Batch
 from .puzzles import TASKS, Task
@@ -20,7 +21,7 @@ def find(name: str) -> Task:
     Raises:
         ValueError: no such task; the message lists the names and the closest one.
     """
-    return names.find("task", name, TASKS)
+    return names.find("task", name, TASKS | CLUTTER)
 
 
 def make(name: str, n: int, split: str = "train", seed: int | torch.Generator = 0,
