@@ -22,8 +22,11 @@ KEPT = {
     "09_depth_what": (136, "4c2aa2edce8c7ff3"),
     "10_depth_nearest": (184, "78655db054c7da4f"),
     "10_depth_relate": (120, "2f1c9426c070af78"),
+    "11_both_long": (168, "b151f92dea4910bb"),
+    "10_subtle": (144, "ff94c169ea9af47b"),
     "09_depth_apart": (80, "eb814dbc86bab9c2"),
     "09_depth_longer": (40, "7808a23dd48496a5"),
+    "13_norms": (100, "67e70ad4eb58523c"),
 }
 
 LITERAL = {

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from trials import plain_surroundings, tiny  # noqa: F401  (plain_surroundings is a fixture)
+from trials import plain_surroundings, run_exactly, tiny  # noqa: F401  (plain_surroundings is a fixture)
 
 from course_utils import cost, tasks
 from course_utils.studies import TEST_SEED, network, run_trial
@@ -66,3 +66,23 @@ def test_an_interrupted_trial_is_no_result(monkeypatch):
     monkeypatch.setattr(tasks, "make", stopped)
     with pytest.raises(KeyboardInterrupt):
         run_trial(tiny())
+
+
+def test_settling_gives_the_norms_new_statistics_and_learns_nothing():
+    from course_utils.studies.trial import settle
+    trial = tiny(settle=3)
+    before, after = network(trial), network(trial)
+    settle(after, trial, torch.device("cpu"))
+    changed = [key for key, value in after.state_dict().items() if not torch.equal(value, before.state_dict()[key])]
+    assert changed and all("running_" in key or "num_batches" in key for key in changed)
+    assert {key.split(".")[-1] for key in changed} == {"running_mean", "running_var", "num_batches_tracked"}
+    untouched = network(tiny())
+    settle(untouched, tiny(), torch.device("cpu"))
+    assert not [k for k, v in untouched.state_dict().items() if not torch.equal(v, before.state_dict()[k])]
+
+
+def test_a_trial_settles_after_its_training_and_has_a_key_of_its_own():
+    plain, settled = tiny(before=2, steps=0), tiny(before=2, steps=0, settle=2)
+    assert plain.key != settled.key and "settle" not in plain.key
+    results = [run_exactly(trial) for trial in (plain, settled)]
+    assert results[0].accuracy != results[1].accuracy, "the norms were not asked"

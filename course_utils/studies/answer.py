@@ -86,4 +86,37 @@ apart = Study(
     tuple((f"apart: SE, {place}", other) for place in LATE for other in ("apart: plain", f"mixed: SE, {place}")),
     ("accuracy", "take_off"), SEEDS, ceiling=0.97)
 
-ANSWER: tuple[Study, ...] = (what, nearest, relate, apart, longer)
+# "Both is often best": each place once, both, and each place twice, which has about the parameters of both.
+BODY = tuple(f"layer{k}.*" for k in (2, 3, 4))      # without the picture, which `pre` of the first layer is
+BOTH = {"picture": INPUT, "pre, picture left out": {"at": "pre", "layers": BODY}, "post": {"at": "post"}, "both": {"at": "both"},
+        "pre twice": {"at": "pre", "layers": BODY, "times": 2}, "post twice": {"at": "post", "times": 2}}
+BOTH_PAIRS = (("both", "pre, picture left out"), ("both", "post"), ("pre, picture left out", "post"))
+both = Study(
+    "11_both_long", "Lesson 11: before, after, both, or twice in one place, on `what`, with three times the steps.",
+    {"task": "what", "steps": 2400, **AS_MADE},
+    {"plain": {}, "wider host": {"host": "wide_host"}, **at("SE", SE, BOTH), **at("ECA", {"mechanism": "eca"}, BOTH)},
+    (*named("SE", BOTH_PAIRS), *named("ECA", BOTH_PAIRS)), ("accuracy", "take_off"), tuple(range(400, 412)), ceiling=0.97)
+
+# "After helps to tell near-identical objects apart": a gate that looks around a place, and one that sums the whole picture.
+BLOCK = {place: {"at": place} for place in ("pre", "inner", "post", "after_add", "both")}
+SUBTLE_PAIRS = (("post", "pre"), ("both", "pre"), ("both", "post"))
+subtle = Study(
+    "10_subtle", "Lesson 10: before or after the branch of a residual block, on near-identical objects, trained to the end.",
+    {"task": "alike", "host": "small_resnet", "steps": 1200},
+    {"plain": {}, "wider host": {"host": "wide_resnet"}, **at("SE", SE, BLOCK), **at("spatial gate", spatial(7), BLOCK)},
+    (*named("SE", SUBTLE_PAIRS), *named("spatial gate", SUBTLE_PAIRS)), ("accuracy",), tuple(range(400, 412)))
+
+# A gate near 0.5 halves what comes to a trained norm, which goes on dividing by the old spread.
+FRESH = {f"{name}, {start}": {"mechanism": name.lower(), "start": word} for name in ("SE", "CBAM")
+         for start, word in (("as made", "as_made"), ("identity", "identity"))}
+norms = Study(
+    "13_norms", "Lesson 13: a fresh gate in a trained host, before and after its norms have seen 20 batches, without learning.",
+    {"task": "twins", "before": 400, "lr": 2e-3, "steps": 0},
+    {arm + word: {**settings, **seen} for word, seen in (("", {}), (", norms", {"settle": 20}))
+     for arm, settings in {"nothing": {}, **FRESH}.items()},
+    tuple(pair for name in ("SE", "CBAM") for pair in ((f"{name}, as made", "nothing"), (f"{name}, as made, norms", "nothing"),
+                                                      (f"{name}, as made, norms", f"{name}, as made"))),
+    ("accuracy",), tuple(range(400, 410)), same=tuple((f"{name}, identity", "nothing") for name in ("SE", "CBAM")))
+
+# In the order of importance: what is outstanding is run in this order.
+ANSWER: tuple[Study, ...] = (what, nearest, relate, both, subtle, apart, longer, norms)

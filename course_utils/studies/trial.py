@@ -21,11 +21,12 @@ from ..cost import parameters
 from ..runtime import best_device
 from ..sockets import plug_in, unplug
 from ..tasks import Batch, Images, Steps, fashion_mnist, to_batch
-from ..train import History, evaluate, fit
+from ..train import History, evaluate, fit, layout
 
 # The hosts, and the one that is made with a mechanism: it reads where patch selection says.
 HOSTS = {**hosts.HOSTS, "zoom": partial(hosts.ZoomHost, select=partial(PatchSelection, size=32, factor=4, hidden=8))}
 SEEDING = threading.Lock()      # torch has one generator for the process: seeding and drawing must not be interleaved
+SETTLE_SEED = 30_000
 BEFORE_SEED = 10_000      # other pictures while a host is trained before the trial
 LOOK_AT = 500      # test pictures for the curve: enough to see a take-off, and cheap enough for every 50 steps
 TEST_SEED = 2_000_003      # one test set for all trials of a task: differences between trials are not differences of luck
@@ -46,7 +47,7 @@ def stable_options(options: Any) -> tuple[tuple[str, Any], ...]:
 KEY_NAMES = {"at": "socket", "stages": "layers", "layers": "names"}
 KEY_STARTS = {"as_made": "paper"}
 # What came later is left out of a key where it says nothing, so that old keys stay.
-LATER = {"stages": (), "layers": (), "times": 1, "before": 0, "had": None}
+LATER = {"stages": (), "layers": (), "times": 1, "before": 0, "had": None, "settle": 0}
 # A plain host has no mechanism to say more about.
 PLAIN = {"start": "as_made", "options": (), "stages": (), "layers": (), "times": 1}
 
@@ -68,6 +69,8 @@ class Trial:
         before: steps for which the host is trained before the mechanism is plugged in; `steps` come after that, and may be 0.
         had: the mechanism that the host has at `at` while it is trained `before`, identity start; it makes room for
             `mechanism`, or stays where that is None.
+        settle: batches that pass forward in training mode after the training, without learning: the norms get the statistics
+            of what now comes to them.
         seed: initial weights and training pictures. Trials of the same seed see the same pictures: they are pairs.
         steps, batch_size, lr: the budget.
         test_size: pictures to test on, made of scans that no training picture holds.
@@ -84,6 +87,7 @@ class Trial:
     times: int = 1
     before: int = 0
     had: str | None = None
+    settle: int = 0
     seed: int = 0
     steps: int = 800
     batch_size: int = 32
@@ -94,7 +98,8 @@ class Trial:
         names.find("host", self.host, HOSTS)
         # One stable form: equal trials must have equal keys, whoever wrote them.
         for name, kind in (("options", stable_options), ("stages", frozen), ("layers", frozen), ("lr", float), ("seed", int),
-                           ("steps", int), ("batch_size", int), ("test_size", int), ("times", int), ("before", int)):
+                           ("steps", int), ("batch_size", int), ("test_size", int), ("times", int), ("before", int),
+                           ("settle", int)):
             object.__setattr__(self, name, kind(getattr(self, name)))
         for name in ("stages", "layers"):
             if not isinstance(getattr(self, name), tuple):
@@ -212,11 +217,22 @@ def run_trial(trial: Trial) -> Result:
         history = fit(net, stream, lr=trial.lr, progress=False, unseen=few) if trial.steps or not trial.before else History()
         if history.interrupted:
             raise KeyboardInterrupt
+        settle(net, trial, device)
         accuracy = evaluate(net, test)
         curve = tuple(round(value, 4) for value in history.unseen)
         return Result(trial, accuracy, round(history.seconds, 2), parameters(net), curve, **about)
     except Exception as error:
         return failed(trial, error, **about)
+
+
+def settle(net: torch.nn.Module, trial: Trial, device: torch.device) -> None:
+    """Let the norms see `settle` batches of pictures that no training has used."""
+    if trial.settle:
+        batches, _ = material(replace(trial, seed=trial.seed + SETTLE_SEED, steps=trial.settle), device)
+        net.train()
+        with torch.no_grad():
+            for x, _, _ in batches:
+                net(layout(x, device))
 
 
 def failed(trial: Trial, error: BaseException, **about: Any) -> Result:
