@@ -26,7 +26,7 @@ KEPT = {
     "10_subtle": (144, "ff94c169ea9af47b"),
     "09_depth_apart": (80, "eb814dbc86bab9c2"),
     "09_depth_longer": (40, "7808a23dd48496a5"),
-    "13_norms": (100, "67e70ad4eb58523c"),
+    "13_norms": (150, "ec2dd3c8026da50f"),
 }
 
 LITERAL = {

@@ -109,13 +109,13 @@ subtle = Study(
 # A gate near 0.5 halves what comes to a trained norm, which goes on dividing by the old spread.
 FRESH = {f"{name}, {start}": {"mechanism": name.lower(), "start": word} for name in ("SE", "CBAM")
          for start, word in (("as made", "as_made"), ("identity", "identity"))}
+SEEN = {"": {}, ", norms 20": {"settle": 20}, ", norms 100": {"settle": 100}}      # batches that pass without learning
 norms = Study(
-    "13_norms", "Lesson 13: a fresh gate in a trained host, before and after its norms have seen 20 batches, without learning.",
+    "13_norms", "Lesson 13: a fresh gate in a trained host, at once, and after its norms have seen 20 or 100 batches.",
     {"task": "twins", "before": 400, "lr": 2e-3, "steps": 0},
-    {arm + word: {**settings, **seen} for word, seen in (("", {}), (", norms", {"settle": 20}))
-     for arm, settings in {"nothing": {}, **FRESH}.items()},
-    tuple(pair for name in ("SE", "CBAM") for pair in ((f"{name}, as made", "nothing"), (f"{name}, as made, norms", "nothing"),
-                                                      (f"{name}, as made, norms", f"{name}, as made"))),
+    {arm + word: {**settings, **seen} for word, seen in SEEN.items() for arm, settings in {"nothing": {}, **FRESH}.items()},
+    tuple(pair for name in ("SE", "CBAM") for pair in ((f"{name}, as made", "nothing"), (f"{name}, as made, norms 100", "nothing"),
+                                                      (f"{name}, as made, norms 100", f"{name}, as made"))),
     ("accuracy",), tuple(range(400, 410)), same=tuple((f"{name}, identity", "nothing") for name in ("SE", "CBAM")))
 
 # In the order of importance: what is outstanding is run in this order.
