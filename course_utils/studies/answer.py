@@ -114,8 +114,9 @@ norms = Study(
     "13_norms", "Lesson 13: a fresh gate in a trained host, at once, and after its norms have seen 20 or 100 batches.",
     {"task": "twins", "before": 400, "lr": 2e-3, "steps": 0},
     {arm + word: {**settings, **seen} for word, seen in SEEN.items() for arm, settings in {"nothing": {}, **FRESH}.items()},
-    tuple(pair for name in ("SE", "CBAM") for pair in ((f"{name}, as made", "nothing"), (f"{name}, as made, norms 100", "nothing"),
-                                                      (f"{name}, as made, norms 100", f"{name}, as made"))),
+    tuple(pair for name in ("SE", "CBAM")
+          for pair in ((f"{name}, as made", "nothing"), (f"{name}, as made, norms 100", "nothing"),
+                       (f"{name}, as made, norms 100", f"{name}, as made"))),
     ("accuracy",), tuple(range(400, 410)), same=tuple((f"{name}, identity", "nothing") for name in ("SE", "CBAM")))
 
 # In the order of importance: what is outstanding is run in this order.
