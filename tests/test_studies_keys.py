@@ -24,6 +24,7 @@ KEPT = {
     "10_depth_relate": (120, "2f1c9426c070af78"),
     "11_both_long": (168, "b151f92dea4910bb"),
     "10_subtle": (144, "ff94c169ea9af47b"),
+    "09_clutter": (300, "da24a61f99fc8fb3"),
     "09_depth_apart": (80, "eb814dbc86bab9c2"),
     "09_depth_longer": (40, "7808a23dd48496a5"),
     "13_norms": (150, "ec2dd3c8026da50f"),

@@ -78,6 +78,19 @@ def test_a_study_that_has_not_run_says_so():
     assert verdict.verdicts(STUDY, results(1)) == [] and verdict.arms(STUDY, []) == []
 
 
+def test_a_trend_is_a_difference_of_differences_by_seed():
+    study = Study("trend", "Lesson 99: x.", STUDY.base, ARMS, [("pre", "plain")], trends=[("pre", "plain", "post", "plain")])
+    contrast, trend = verdict.verdicts(study, results(post=lambda s: 0.5 + 0.01 * (s % 2)))
+    ends = {arm: [r.accuracy for r in results(post=lambda s: 0.5 + 0.01 * (s % 2)) if r.trial.at == at]
+            for arm, at in (("pre", "pre"), ("post", "post"))}
+    by_hand = sum(a - b for a, b in zip(ends["pre"], ends["post"], strict=True)) / 8      # the plain host cancels out
+    assert trend.difference.mean == pytest.approx(by_hand) and trend.clear
+    assert str(trend).startswith("(pre - plain) - (post - plain): higher, ")
+    assert contrast.clear
+    with pytest.raises(ValueError, match="unknown arm 'psot'"):
+        Study("x", "Lesson 99: x.", STUDY.base, ARMS, trends=[("pre", "plain", "psot", "plain")])
+
+
 # ---- a study stays what it was
 
 def test_a_study_that_changed_after_its_first_run_is_refused(tmp_path, monkeypatch):

@@ -23,6 +23,9 @@ SEEDS = tuple(range(200, 205))      # none of them was used while tasks and budg
 OTHER_SEEDS = tuple(range(300, 305))      # for a second run of the same
 
 
+PAIRS = ("contrasts", "same", "trends")      # the fields of a study that name arms together
+
+
 def take_off(result: Result, study: Study) -> float:
     """The step at which a run first reached 90 % of the ceiling; infinity if it never did."""
     reached = (CHECK_EVERY * (i + 1) for i, seen in enumerate(result.curve) if seen >= 0.9 * study.ceiling)
@@ -54,6 +57,7 @@ class Study:
         seeds: every arm runs with each, so that arms can be compared in pairs.
         ceiling: the accuracy that the task allows; a run has taken off when it first reaches 90 % of it.
         same: pairs of arms that should do the same, within `margin`.
+        trends: (a, b, c, d): is a - b larger than c - d? A difference of differences, compared by seed too.
 
     Raises:
         ValueError: an arm that says nothing a trial knows, two arms that are the same, or a contrast of arms that are not there.
@@ -69,19 +73,20 @@ class Study:
     ceiling: float | None = None
     same: tuple[tuple[str, str], ...] = ()
     margin: float = 0.02
+    trends: tuple[tuple[str, str, str, str], ...] = ()
 
     def __post_init__(self):
         # A copy that cannot be written to: a study is what it was when it was made.
         object.__setattr__(self, "base", MappingProxyType(dict(self.base)))
         object.__setattr__(self, "arms", MappingProxyType({arm: MappingProxyType(dict(s)) for arm, s in self.arms.items()}))
-        for pairs in ("contrasts", "same"):
+        for pairs in PAIRS:
             object.__setattr__(self, pairs, tuple(map(tuple, getattr(self, pairs))))
         known = Trial.__dataclass_fields__.keys()
         for settings in (self.base, *self.arms.values()):
             for setting in settings:
                 if setting not in known:
                     raise names.unknown("setting of a trial", setting, known)
-        for arm in (arm for pair in (*self.contrasts, *self.same) for arm in pair):
+        for arm in (arm for pairs in PAIRS for pair in getattr(self, pairs) for arm in pair):
             if arm not in self.arms:
                 raise names.unknown("arm", arm, self.arms)
         for outcome in self.outcomes:
@@ -107,14 +112,14 @@ class Study:
         said = f", {len(arms)} of the arms" if len(arms) < len(self.arms) else ""
         return replace(self, name=name, about=f"{self.about} On other seeds{said}.", arms=arms, seeds=tuple(seeds),
                        **{pairs: tuple(pair for pair in getattr(self, pairs) if set(pair) <= arms.keys())
-                          for pairs in ("contrasts", "same")})
+                          for pairs in PAIRS})
 
     @property
     def definition(self) -> dict[str, Any]:
         """What must not change once it has been run; seeds may be added."""
-        return {"arms": {arm: self.trial(arm, 0).key for arm in self.arms}, "contrasts": [list(pair) for pair in self.contrasts],
-                "outcomes": list(self.outcomes), "ceiling": self.ceiling, "same": [list(pair) for pair in self.same],
-                "margin": self.margin}
+        return {"arms": {arm: self.trial(arm, 0).key for arm in self.arms}, "outcomes": list(self.outcomes),
+                **{pairs: [list(arms) for arms in getattr(self, pairs)] for pairs in PAIRS},
+                "ceiling": self.ceiling, "margin": self.margin}
 
     def run(self, path: str | Path | None = None, executor: Executor | None = None, seeds: Iterable[int] | None = None,
             **options: Any) -> list[Result]:

@@ -8,7 +8,7 @@ seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median, stdev
 
@@ -104,18 +104,22 @@ def arms(study: Study, results: Iterable[Result]) -> list[Arm]:
     return found
 
 
+def less(ours: Mapping[int, float], control: Mapping[int, float]) -> dict[int, float]:
+    """Seed -> ours - control, over the seeds that both have."""
+    return {seed: ours[seed] - control[seed] for seed in sorted(ours.keys() & control.keys())}
+
+
 def verdicts(study: Study, results: Iterable[Result], outcome: str | None = None) -> list[Verdict]:
-    """A verdict for each contrast of which at least two pairs have run. Holm counts all contrasts of the study, run or not."""
+    """A verdict for each contrast of which at least two pairs have run. Holm counts all contrasts and trends, run or not."""
     runs = study.runs(list(results), outcome=outcome)
-    pairs = {}
-    for ours, control in study.contrasts:
-        seeds = sorted(runs[ours].keys() & runs[control].keys())
-        if len(seeds) >= 2:
-            pairs[ours, control] = [runs[ours][s] - runs[control][s] for s in seeds]
+    # A contrast compares two arms, a trend two differences.
+    sides = {pair: (runs[pair[0]], runs[pair[1]]) for pair in study.contrasts}
+    sides |= {(f"({a} - {b})", f"({c} - {d})"): (less(runs[a], runs[b]), less(runs[c], runs[d])) for a, b, c, d in study.trends}
+    pairs = {pair: list(less(*both).values()) for pair, both in sides.items() if len(less(*both)) >= 2}
     p = {pair: stats.t_test(values) for pair, values in pairs.items()}
-    missing = len(study.contrasts) - len(pairs)
+    missing = len(sides) - len(pairs)
     adjusted = dict(zip(p, stats.holm([*p.values(), *[1.0] * missing]), strict=False))
-    return [Verdict(*pair, stats.difference(runs[pair[0]], runs[pair[1]]), adjusted[pair],
+    return [Verdict(*pair, stats.difference(*sides[pair]), adjusted[pair],
                     stats.sign_flip(values), stats.visible(stdev(values), len(values))) for pair, values in pairs.items()]
 
 
