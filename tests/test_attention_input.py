@@ -75,6 +75,7 @@ def test_start_is_one_that_the_mechanism_has(name):
 COUNT = "must be an integer of at least 1, got"
 FLOAT = "must be positive, got"
 WRONG = [
+    ("se", {"hidden": 0}, COUNT), ("spatial_gate", {"dilation": 0}, COUNT),
     ("se", {"reduction": 0}, COUNT), ("se", {"reduction": 2.0}, COUNT), ("se", {"reduction": True}, COUNT),
     ("eca", {"kernel_size": 4}, "must be odd, so that a position is the centre of its window, got 4"),
     ("eca", {"kernel_size": -1}, COUNT),

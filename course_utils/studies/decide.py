@@ -1,0 +1,72 @@
+"""The answer of the course in a table, made from the files of results: what was asked, what came out, with how many seeds.
+
+`python -m course_utils.studies answer` prints it; `--write` puts it into the README. A row whose study has not run says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..tables import as_text
+from . import verdict
+from .answer import apart, both, clutter, longer, nearest, norms, relate, subtle, what
+from .results import read
+from .study import Study
+
+ENOUGH = 8      # pairs of runs before a verdict is printed
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the answer: a question, and the contrast, the trend or the pair of arms that speaks to it."""
+
+    question: str
+    study: Study
+    ours: str
+    control: str
+
+
+ROWS = (
+    Row("A choice between channels: early rather than late?", what, "ECA, post 1", "ECA, post 4"),
+    Row("A choice between places, window of 60 pixels: late rather than early?", nearest, "15x15, post 4", "15x15, post 1"),
+    Row("... and early with a window that reaches as far?", nearest, "31x31, post 1", "15x15, post 1"),
+    Row("... and with a kernel spread out, no more weights?", nearest, "7x7, every 2nd, post 2", "7x7, post 2"),
+    Row("Two places compared (mixing): late rather than early?", relate, "non-local, post 3", "non-local, post 1"),
+    Row("Late channel gate, colours kept apart: does it work again?", apart, "apart: SE, post 4", "mixed: SE, post 4"),
+    Row("Late channel gate, three times the steps: level with early?", longer, "ECA, input", "ECA, post 3"),
+    Row("Before and after, against before alone?", both, "SE, both", "SE, pre, picture left out"),
+    Row("Before and after, against after alone?", both, "SE, both", "SE, post"),
+    Row("Near-identical objects: after rather than before?", subtle, "SE, post", "SE, pre"),
+    Row("Much clutter, large picture: before rather than after?", clutter, "96, 60: spatial gate, pre",
+        "96, 60: spatial gate, post"),
+    Row("A fresh gate in a trained host, norms not settled?", norms, "SE, as made", "nothing"),
+    Row("... after the norms have seen 100 batches?", norms, "SE, as made, norms 100", "nothing"),
+)
+HEAD = ("question", "compared", "answer", "difference", "95 % interval", "pairs", "file")
+
+
+def answer(row: Row) -> list[str]:
+    """The cells of one row; no verdict from fewer than `ENOUGH` pairs."""
+    compared, file = f"{row.ours} - {row.control}", f"{row.study.name}.jsonl"
+    results = [r for r in read(row.study.path) if r.error is None] if row.study.path.exists() else []
+    found = [v for v in verdict.verdicts(row.study, results) if (v.ours, v.control) == (row.ours, row.control)]
+    if not found:
+        return [row.question, compared, "not run yet", "", "", "0", file]
+    d = found[0].difference
+    word = found[0].word if d.n >= ENOUGH else "too few seeds yet"
+    return [row.question, compared, word, f"{d.mean:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}", str(d.n), file]
+
+
+def table(rows: Sequence[Row] = ROWS) -> list[list[str]]:
+    """All rows."""
+    return [answer(row) for row in rows]
+
+
+def as_markdown(rows: Sequence[Row] = ROWS) -> str:
+    lines = [HEAD, ["---"] * len(HEAD), *table(rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def show(rows: Sequence[Row] = ROWS) -> str:
+    return as_text(HEAD, table(rows))

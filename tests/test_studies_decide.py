@@ -1,0 +1,43 @@
+"""The answer is read off the files of results, and says no more than they do."""
+
+from dataclasses import replace
+
+import pytest
+from trials import plain_surroundings  # noqa: F401
+
+from course_utils.studies import CATALOGUE, Result, decide
+from course_utils.studies import study as module
+from course_utils.studies.results import write
+
+
+@pytest.mark.parametrize("row", decide.ROWS, ids=lambda row: f"{row.study.name}-{row.ours}")
+def test_a_row_is_about_a_contrast_that_was_named_before_the_first_run(row):
+    assert CATALOGUE[row.study.name] is row.study and (row.ours, row.control) in row.study.contrasts
+    assert row.question.endswith("?")
+
+
+def filled(row, path, pairs, gain):
+    for seed in range(pairs):
+        write(Result(row.study.trial(row.control, seed), 0.5 + 0.001 * (seed % 3), 1.0, 1), path)
+        write(Result(row.study.trial(row.ours, seed), 0.5 + gain + 0.002 * (seed % 2), 1.0, 1), path)
+
+
+def test_no_verdict_without_results_or_from_few_seeds(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RESULTS", tmp_path)
+    row = decide.ROWS[0]
+    assert decide.answer(row)[2:6] == ["not run yet", "", "", "0"]
+    filled(row, row.study.path, 7, 0.3)
+    assert decide.answer(row)[2] == "too few seeds yet" and decide.answer(row)[5] == "7"
+    filled(row, row.study.path, 8, 0.3)
+    cells = decide.answer(row)
+    assert cells[2] == "higher" and cells[3] == "+0.300" and cells[5] == "8" and cells[6] == f"{row.study.name}.jsonl"
+
+
+@pytest.mark.parametrize("gain, word", [(-0.2, "lower"), (0.0001, "no clear difference")])
+def test_the_word_follows_the_results(gain, word, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RESULTS", tmp_path)
+    row = decide.ROWS[0]
+    filled(row, row.study.path, 8, gain)
+    assert decide.answer(row)[2] == word
+    assert word in decide.show([row]) and f"| {word} |" in decide.as_markdown([row])
+    assert len(decide.as_markdown([row, replace(row, question="Again?")]).splitlines()) == 4
