@@ -365,11 +365,12 @@ def test_text_and_edges_have_contrast():
 
 def test_a_mechanism_has_the_colour_of_its_family_wherever_it_is_named():
     fig = plots.dots(
-        {"plain": [0.1, 0.2], "SE at post": [0.3, 0.4], "my own": [0.5, 0.6]}, families={"my own": "mixing"}
+        {"plain": [0.1, 0.2], "SE at post": [0.3, 0.4], "a spatial gate, 7x7": [0.4, 0.5], "my own": [0.5, 0.6]},
+        families={"my own": "mixing"},
     )
     seen = [c.get_facecolor()[0] for c in fig.axes[0].collections if c.get_gid() == "seeds"]
     assert [matplotlib.colors.to_hex(c).upper() for c in seen] == [
-        plots.FAMILY_COLOURS[f] for f in ("plain", "channel", "mixing")
+        plots.FAMILY_COLOURS[f] for f in ("plain", "channel", "spatial", "mixing")
     ]
 
 

@@ -169,6 +169,18 @@ def test_the_emblem_lights_these_sockets_and_no_others(at):
     assert lit(figure.alt) == (["pre", "post"] if at == "both" else [at])
 
 
+@each_socket
+def test_the_card_says_where_how_large_and_how_much(at):
+    receipt = plug(host(), at)
+    words = receipt.card({"host": "mine", "multiply-adds": "+1 %"}).alt
+    first, last = receipt.places[0], receipt.places[-1]
+    assert f"host mine, places {len(receipt)}, first {first.side} {first.module}, " in words
+    assert f"last {last.side} {last.module}, last shape N, {last.channels}, {last.size[0]}, {last.size[1]}, " in words
+    assert f"parameters {receipt.parameters:+,}, multiply-adds +1 %. Code: " in words
+    assert f'plug_in(net, "{receipt.attention}", at="{at}")' in words
+    assert "host Host, " in receipt.card().alt
+
+
 def test_a_notebook_gets_the_emblem_as_a_picture_with_words():
     receipt = plug_in(host(), lambda c: nn.Conv2d(c, c, 1), "after_add", input_size=SMALL)
     page = receipt._repr_html_()

@@ -30,10 +30,12 @@ def family_of(label: str, families: dict | None = None) -> str:
         return pick(families[label], FAMILY_COLOURS, "family")
     from ..attention import REGISTRY
 
-    for word in re.findall(r"\w+", label.lower()):
-        if word in REGISTRY:
-            family = getattr(REGISTRY[word], "family", "plain")
-            return family if family in FAMILY_COLOURS else "plain"
+    words = re.findall(r"\w+", label.lower())
+    for i, word in enumerate(words):
+        for name in ("_".join(words[i:i + 2]), word):      # "spatial gate" is spatial_gate
+            if name in REGISTRY:
+                family = getattr(REGISTRY[name], "family", "plain")
+                return family if family in FAMILY_COLOURS else "plain"
     return "plain"
 
 

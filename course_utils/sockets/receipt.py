@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from torch import nn
 
@@ -12,6 +13,12 @@ from ..tables import as_html, as_text
 from .places import Place
 
 MOST_ROWS = 16      # a longer receipt is shown by stages
+CODE = """from course_utils.sockets import plug_in, unplug
+
+receipt = plug_in(net, "{}", at="{}")
+print(receipt)           # what, where, how much
+...                      # train, measure
+unplug(net)              # as it was"""
 
 
 def by_stage(places: Sequence[Place], numbers: Sequence[int] | None = None) -> list[list[str]]:
@@ -106,6 +113,15 @@ class Receipt:
         """The host block of the course with these sockets lit: a figure."""
         from ..plots import emblem  # matplotlib, only where a picture is wanted
         return emblem(dict.fromkeys(p.socket for p in self.places))
+
+    def card(self, facts: Mapping[str, str] = MappingProxyType({})):
+        """The same on one page, with the call that plugs it in: a figure. `facts` are added, a line each."""
+        from ..plots import card
+        told = {"host": self.host, "places": str(len(self))}
+        for name, p in (("first", self.places[0]), ("last", self.places[-1])):
+            told |= {name: f"{p.side} {p.module}", f"{name} shape": f"N, {p.channels}, {', '.join(map(str, p.size))}"}
+        told["parameters"] = f"{self.parameters:+,}"
+        return card(self.at, told | dict(facts), CODE.format(self.attention, self.at), title=f"{self.attention} at {self.at}")
 
     def __str__(self) -> str:
         return f"{as_text(*self.rows)}\n{self.foot}"

@@ -13,7 +13,7 @@ from typing import Any
 from .. import names
 from ..paths import RESULTS, shipped
 from ..runtime import rehearsing
-from ..stats import Difference, difference
+from ..stats import difference
 from ..train import CHECK_EVERY
 from .results import STUDY, VERSION, Reader, append, lock, read
 from .run import run_study
@@ -37,6 +37,14 @@ OUTCOMES: dict[str, Callable[[Result, Study], float]] = {
     **{field: (lambda result, study, field=field: getattr(result, field)) for field in ("accuracy", "seconds", "parameters")},
     "take_off": take_off,
 }
+
+
+class Differences(dict):
+    """(arm, other arm) -> difference of the two. Printed, a line for each, the numbers below each other."""
+
+    def __str__(self) -> str:
+        ours, other = (max(map(len, side)) for side in zip(*self, strict=True)) if self else (0, 0)
+        return "\n".join(f"{one:{ours}} - {two + ':':{other + 1}} {gain}" for (one, two), gain in self.items())
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +194,7 @@ class Study:
         return {arm.removeprefix(of): {s: found[t] for s in seeds if (t := self.trial(arm, s)) in found}
                 for arm in self.arms if arm.startswith(of)}
 
-    def differences(self, runs: Mapping[str, Mapping[int, float]] | None = None) -> dict[tuple[str, str], Difference]:
-        """The paired difference of each contrast: (arm, other arm) -> arm - other arm."""
+    def differences(self, runs: Mapping[str, Mapping[int, float]] | None = None) -> Differences:
+        """The paired difference of each contrast: (arm, other arm) -> arm - other arm. Printed, a line for each."""
         runs = self.runs() if runs is None else runs
-        return {(ours, control): difference(runs[ours], runs[control]) for ours, control in self.contrasts}
+        return Differences({(ours, control): difference(runs[ours], runs[control]) for ours, control in self.contrasts})
