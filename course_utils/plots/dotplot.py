@@ -30,7 +30,7 @@ def dots(results: dict, reference=None, reference_label: str | None = None,
     if pairs and len(set(counts.values())) > 1:
         raise ValueError(f"pairs: wanted the same seeds for all labels, got {counts}")
     lines = reference_lines(reference, reference_label)
-    flat = len(values) > UPRIGHT
+    flat, single = len(values) > UPRIGHT, max(counts.values()) == 1
     size = (8.2, 1.2 + 0.42 * len(values)) if flat else (min(8.2, 2.6 + 1.25 * len(values)), 3.7)
     fig = new_figure(*size, title)
     ax, words, shown = fig.add_subplot(), [], list(lines.values())
@@ -50,8 +50,9 @@ def dots(results: dict, reference=None, reference_label: str | None = None,
         mean, low, high = t_interval(v)
         put(ax.scatter, i + np.array(offset[:len(v)]), v, s=30 if flat else 42, marker=MARKERS[family],
             color=FAMILY_COLOURS[family], edgecolor=INK, linewidth=0.7, zorder=3, gid="seeds")
-        put(ax.plot, [i + beside - 0.08, i + beside + 0.08], [mean, mean], color=INK, linewidth=2.4, zorder=4,
-            gid="mean")
+        if not single:
+            put(ax.plot, [i + beside - 0.08, i + beside + 0.08], [mean, mean], color=INK, linewidth=2.4, zorder=4,
+                gid="mean")
         if len(v) > 1:
             put(ax.plot, [i + beside] * 2, [low, high], color=INK, linewidth=2, zorder=2,
                 solid_capstyle="butt", gid="interval")
@@ -59,14 +60,15 @@ def dots(results: dict, reference=None, reference_label: str | None = None,
         spread = f"95 % interval {number(low)} to {number(high)}" if len(v) > 1 else "no interval"
         words.append(f"{label}: mean {number(mean)}, {spread}, {len(v)} seed{'s' * (len(v) > 1)}.")
     limits = value_limits(shown, [*lines.values(), *np.concatenate(list(values.values()))])
-    key = "one mark per seed; bar: mean and 95 % t-interval" + ("; thin lines: same seed" if pairs else "")
+    key = "one run each" if single else "one mark per seed; bar: mean and 95 % t-interval"
+    key += "; thin lines: same seed" if pairs else ""
     room = (fig.get_figwidth() - 1.6) / len(values) - 0.1
     if flat:
         names = [f"{k}   {number(v.mean())}" for k, v in values.items()]
         ax.set(xlim=limits, ylim=(len(values) - 0.5, -0.5), xlabel=ylabel)
-        key = "\n".join([key + "; number: mean", *(f"dashed: {k} {number(v)}" for k, v in lines.items())])
+        key = "\n".join([key + ("" if single else "; number: mean"), *(f"dashed: {k} {number(v)}" for k, v in lines.items())])
     else:
-        names = [wrap(k, room, 9) + f"\nmean {number(v.mean())}" for k, v in values.items()]
+        names = [wrap(k, room, 9) + f"\n{'' if single else 'mean '}{number(v.mean())}" for k, v in values.items()]
         ax.set(ylim=limits, xlim=(-0.5, len(values) - 0.5), ylabel=ylabel)
     along, across = (ax.yaxis, ax.xaxis) if flat else (ax.xaxis, ax.yaxis)
     along.set_ticks(range(len(values)), names)

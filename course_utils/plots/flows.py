@@ -9,7 +9,7 @@ from .shapes import CONV, PLAIN, WIRE, box, canvas, joint, say, socket, thumbnai
 HOST_SOCKETS = {"input": "on the image", "pre": "before {}", "post": "after {}",
                 "both": "before and after {}", "head": "in place of the pooling"}
 NUMBER = {"input": 1, "pre": 2, "post": 4, "head": 9}
-LEARNED = ("conv", "linear", "weight", "w1", "w2")            # such steps wear the colour of convolutions
+LEARNED = re.compile(r"\b(conv\w*|linear|weights?|w[12])\b", re.I)      # such steps wear the colour of convolutions
 
 
 def _pairs(items, name):
@@ -60,7 +60,7 @@ def mechanism(steps, title: str | None = None, lit=None, shape: str = "N, C, H, 
     joint(ax, right, top, join)
     for i, (label, result) in enumerate(steps):
         x, wide = left + 16 + slot * (i + 0.5), slot - 22
-        fill = CONV if any(word in label.lower() for word in LEARNED) else PLAIN
+        fill = CONV if LEARNED.search(label) else PLAIN
         box(ax, x, low, wide, 54, wrap(_times(label), wide / 100 - 0.14, 9), fill, lit=i in on)
         say(ax, x, low + 42, f"({result.strip('()')})" if result else "", size=8.5)
     said = ", then ".join(f"{label} ({result.strip('()')})" if result else label for label, result in steps)

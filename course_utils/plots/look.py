@@ -91,15 +91,27 @@ def new_figure(width: float, height: float, title: str | None = None, layout: st
 
 
 def wrap(text: str, inches: float, size: float = 10, weight: str = "normal") -> str:
-    """Break a text into lines no wider than so many inches, by measuring it in the font it is drawn in."""
+    """Break a text into as few lines as fit into so many inches, about equally long, measured in the font it is drawn in."""
     font = get_font(findfont(FontProperties(family="DejaVu Sans", weight=weight)))
     font.set_size(size, 72)                                       # one pixel is one point
-    lines = [""]
-    for word in str(text).split():
-        longer = f"{lines[-1]} {word}".strip()
-        font.set_text(longer)
-        fits = font.get_width_height()[0] / 64 <= 72 * inches    # the font counts in 64ths
-        lines[-1:] = [longer] if fits or not lines[-1] else [lines[-1], word]
+    words = str(text).split()
+
+    @functools.cache
+    def length(piece: str) -> float:
+        font.set_text(piece)
+        return font.get_width_height()[0] / 64 / 72               # the font counts in 64ths
+
+    def broken(room: float) -> list[str]:
+        lines = [""]
+        for word in words:
+            longer = f"{lines[-1]} {word}".strip()
+            lines[-1:] = [longer] if length(longer) <= room or not lines[-1] else [lines[-1], word]
+        return lines
+
+    lines = narrower = broken(inches)
+    while len(narrower) == len(lines) > 1 and inches > max(map(length, words)):      # no single word in the last line
+        lines, inches = narrower, 0.97 * inches
+        narrower = broken(inches)
     return "\n".join(lines)
 
 

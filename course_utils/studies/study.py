@@ -40,11 +40,11 @@ OUTCOMES: dict[str, Callable[[Result, Study], float]] = {
 
 
 class Differences(dict):
-    """(arm, other arm) -> difference of the two. Printed, a line for each, the numbers below each other."""
+    """(arm, other arm) -> difference of the two. Printed, a line for each."""
 
     def __str__(self) -> str:
-        ours, other = (max(map(len, side)) for side in zip(*self, strict=True)) if self else (0, 0)
-        return "\n".join(f"{one:{ours}} - {two + ':':{other + 1}} {gain}" for (one, two), gain in self.items())
+        wide = max((len(arm) for arm, _ in self), default=0)
+        return "\n".join(f"{arm:{wide}} - {other}: {gain}" for (arm, other), gain in self.items())
 
 
 @dataclass(frozen=True, eq=False)
