@@ -13,8 +13,8 @@ from course_utils import attention
 from course_utils.attention.base import STARTS
 from course_utils.attention.channel import eca_kernel
 from course_utils.plots import FAMILY_COLOURS
+from course_utils.sockets import SOCKETS
 
-SOCKETS = {"input", "pre", "inner", "post", "after_add", "identity", "between", "instead", "head", "both"}
 KINDS = {"gate", "mixing", "kernel", "input", "pool"}
 
 

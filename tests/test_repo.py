@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,14 @@ def test_everything_agrees_with_pyproject():
 def test_every_lesson_has_its_own_badge_and_the_common_first_cell(path):
     assert set_repo.badge(REPO, BRANCH, path.name) in source(path, "markdown")
     assert source(path, "code") == FIRST_CELL
+
+
+def test_the_readme_lists_every_lesson_in_order_and_how_long_it_takes():
+    """Catches a lesson that was added, renamed or made longer, and not in the table."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d\d) \| \[.+?\]\(notebooks/(\S+)\) \| .+? \| (\d+) \|$", readme, re.M)
+    minutes = {path.name: re.search(r"About (\d+) minutes", source(path, "markdown"))[1] for path in NOTEBOOKS}
+    assert rows == [(name[:2], name, minutes[name]) for name in minutes]
 
 
 def test_readme_leads_to_colab():

@@ -163,7 +163,7 @@ def page(tmp_path, monkeypatch):
 
     def row(name):
         made.append(name)
-        return [name, "1.0 M", "96", "1", "1e-06", "8 · 0 · yes", *["-"] * 8, "2 · 2e-06 · yes"]
+        return [name, "1.0 M", "96", "1", "1e-06", "8 · 0 · yes", *["-"] * (len(tool.TRIED) - 2), "2 · 2e-06 · yes"]
     monkeypatch.setattr(tool, "PAGE", tmp_path / "sockets.md")
     monkeypatch.setattr(tool, "names", lambda: ["a", "b", "c"])
     monkeypatch.setattr(tool, "row", row)
@@ -181,6 +181,19 @@ def test_a_stopped_run_goes_on_where_it_was(page, monkeypatch):
     monkeypatch.setattr(tool, "versions", lambda: "torch 9")
     tool.main([])
     assert page[5:] == ["a", "b", "c"], "rows of other versions must not stand under these"
+
+
+def test_a_new_socket_makes_every_row_anew(page, monkeypatch):
+    """Catches rows of the old page that are one cell too short for the new one: the tool stopped at the first of them."""
+    tool.main([])
+    monkeypatch.setattr(tool, "TRIED", ("new", *tool.TRIED))
+    monkeypatch.setattr(tool, "HEAD", (*tool.HEAD[:5], *tool.TRIED))
+    tool.main([])
+    assert page == 2 * ["a", "b", "c"] and rows_are_whole(tool.PAGE.read_text(encoding="utf-8"))
+
+
+def rows_are_whole(text):
+    return all(tuple(row) == tool.HEAD for row in tool.rows_of(text).values())
 
 
 def test_the_sentence_counts_what_the_table_says(page):

@@ -5,6 +5,8 @@ weights, far from the identity: one norm, one ReLU or one path further, and the 
 """
 
 import copy
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +18,12 @@ from torchvision.models.regnet import ResBottleneckBlock
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from course_utils.attention import SE
-from course_utils.sockets import plug_in, unplug
+from course_utils.sockets import SOCKETS, plug_in, unplug
+
+
+def test_every_socket_is_recomputed_here():
+    """Catches a new socket whose place only tests of shapes and of the identity start have seen."""
+    assert set(SOCKETS) <= set(re.findall(r'"(\w+)"', Path(__file__).read_text(encoding="utf-8")))
 
 
 def alive(net: nn.Module, seed: int = 0) -> nn.Module:

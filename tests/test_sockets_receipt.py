@@ -18,6 +18,11 @@ SMALL = (3, 12, 14)
 each_socket = pytest.mark.parametrize("at", SOCKETS)
 
 
+def test_the_usual_attention_is_named_for_every_socket():
+    """Catches a new socket that the tests of surgery, which go through USUAL, would never fill."""
+    assert set(USUAL) == set(SOCKETS)
+
+
 def count(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 

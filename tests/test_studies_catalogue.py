@@ -64,6 +64,11 @@ def test_a_study_of_several_arms_names_what_is_compared(name):
     assert study.contrasts or len(study.arms) == 1 or of_one_arm_each or confirms
 
 
+def test_every_second_run_is_compared_with_its_first():
+    """Catches an `again` that AGAIN does not name: no test would see whether it is the same study."""
+    assert {name for name, study in CATALOGUE.items() if "On other seeds" in study.about} == AGAIN.keys()
+
+
 @pytest.mark.parametrize("name", AGAIN)
 def test_a_second_run_has_other_seeds_and_the_same_arms(name):
     again, first = CATALOGUE[name], CATALOGUE[AGAIN[name]]

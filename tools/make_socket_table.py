@@ -2,7 +2,7 @@
 
 usage: python tools/make_socket_table.py [models to try again]
 
-Rows that are there already are kept, if they were made with the same versions; so it can be stopped and goes on.
+Rows that are there already are kept, if they were made with the same versions and sockets; so it can be stopped and goes on.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def row(name: str) -> list[str]:
 def rows_of(text: str) -> dict[str, dict[str, str]]:
     """The rows of the page: model -> column -> cell."""
     lines = [[c.strip() for c in line.strip("| ").split(" | ")] for line in text.splitlines() if line.startswith("| ")]
-    return {line[0]: dict(zip(HEAD, line, strict=True)) for line in lines[2:]}
+    return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
 
 
 def versions() -> str:
@@ -187,7 +187,8 @@ def names() -> list[str]:
 def main(again: list[str]) -> None:
     torch.set_num_threads(1)
     text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    rows = rows_of(text) if f"Made with {versions()}," in text else {}
+    same = f"Made with {versions()}," in text and f"| {' | '.join(HEAD)} |" in text
+    rows = rows_of(text) if same else {}
     for name in names():
         if name in again or name not in rows:
             rows[name] = dict(zip(HEAD, row(name), strict=True))
