@@ -142,7 +142,8 @@ class Copy:
 
     def __init__(self, root, recipe):
         self.root, self.said = root, spans(TEXT.split(f"## Add {recipe}\n")[1].split("\n## ")[0])
-        skipped = shutil.ignore_patterns(".git", ".venv", "build", "downloads", "__pycache__", ".*_cache", "*.egg-info")
+        skipped = shutil.ignore_patterns(".git", ".venv", "venv", "build", "dist", "downloads", "__pycache__",
+                                         ".*_cache", "*.egg-info")
         shutil.copytree(ROOT, root, ignore=skipped)
 
     def edit(self, file, *pairs):
