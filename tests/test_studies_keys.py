@@ -20,7 +20,7 @@ KEPT = {
     "11_again": (30, "9707f915fd9198df"), "11_stages": (20, "3239c49b99171c45"), "13_swap": (80, "8649231a558e19c4"),
     "13_again": (80, "5f7d69239b5a4e9a"),
     "09_depth_what": (136, "4c2aa2edce8c7ff3"),
-    "10_depth_nearest": (184, "78655db054c7da4f"),
+    "10_depth_nearest": (160, "ecdc87f48baf267a"),
     "10_depth_relate": (120, "2f1c9426c070af78"),
     "11_both_long": (168, "b151f92dea4910bb"),
     "10_subtle": (144, "ff94c169ea9af47b"),
