@@ -60,7 +60,8 @@ REACH = {**at("15x15", spatial(15), PLACES),
 nearest = Study(
     "10_depth_nearest", "Lesson 10: one spatial gate at one place of the small host, with several reaches, on `nearest`.",
     {"task": "nearest", "steps": 600, **AS_MADE}, {"plain": {}, **REACH},
-    (*named("15x15", (("post 4", "post 1"),)), ("15x15, every 2nd, post 1", "15x15, post 1"), ("7x7, every 4th, post 1", "15x15, post 1"),
+    (*named("15x15", (("post 4", "post 1"),)), ("15x15, every 2nd, post 1", "15x15, post 1"),
+     ("7x7, every 4th, post 1", "15x15, post 1"),
      ("7x7, every 2nd, post 2", "7x7, post 2"), ("15x15, every 4th, input", "15x15, input")),
     ("accuracy", "take_off"), SEEDS, ceiling=0.975, same=named("15x15", ONE_PLACE))
 

@@ -30,7 +30,8 @@ class Row:
 ROWS = (
     Row("A choice between channels: early rather than late?", what, "ECA, post 1", "ECA, post 4"),
     Row("A choice between places, window of 60 pixels: late rather than early?", nearest, "15x15, post 4", "15x15, post 1"),
-    Row("... and early with a window that reaches as far, no more weights?", nearest, "15x15, every 2nd, post 1", "15x15, post 1"),
+    Row("... and early with the same weights spread out, to reach as far?", nearest,
+        "15x15, every 2nd, post 1", "15x15, post 1"),
     Row("... and for a small window, spread out?", nearest, "7x7, every 2nd, post 2", "7x7, post 2"),
     Row("Two places compared (mixing): late rather than early?", relate, "non-local, post 3", "non-local, post 1"),
     Row("Late channel gate, colours kept apart: does it work again?", apart, "apart: SE, post 4", "mixed: SE, post 4"),
