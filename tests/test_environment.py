@@ -15,7 +15,7 @@ from test_colab import COLAB
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib  # pytest brings it where Python has none
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -31,7 +31,6 @@ BROUGHT = {
     "nbconvert": "jupyterlab",
     "jupyter_client": "jupyterlab",
     "packaging": "pytest",
-    "tomli": "pytest",
 }
 
 
