@@ -9,6 +9,7 @@
     python -m course_utils.studies table 00_what                its arms and contrasts
     python -m course_utils.studies plot 00_what --out what.png  every seed
     python -m course_utils.studies answer                       the answer of the course, in one table
+    python -m course_utils.studies claims                       what others have published about places
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import torch
 
 from .. import tables
 from ..paths import INSTALLED
-from . import decide, verdict
+from . import claims, decide, verdict
 from .catalogue import CATALOGUE, find, outstanding_first
 from .executors import Processes, dask
 from .results import finished, read
@@ -111,6 +112,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m course_utils.studies", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the studies, and how much of each has been run")
+    commands.add_parser("claims", help="published claims about the place of attention")
     commands.add_parser("answer", help="the answer of the course, from the files of results")
     for name, about in (("run", "run what is not in the files of results yet"), ("status", "what is done and what is left"),
                         ("table", "arms and contrasts"), ("plot", "every seed as a picture")):
@@ -132,8 +134,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.command == "list":
         return show()
-    if args.command == "answer":
-        return print(decide.show())
+    if args.command in ("answer", "claims"):
+        return print(decide.show() if args.command == "answer" else claims.show(claims.claims()))
     choose = commands.choices[args.command]
     try:
         chosen = outstanding_first() if args.all or args.command == "status" and not args.names else list(map(find, args.names))
