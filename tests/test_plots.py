@@ -364,9 +364,10 @@ def test_text_and_edges_have_contrast():
 
 
 def test_a_broken_text_leaves_no_single_word_in_its_last_line():
-    text = "Split attention reads the asked digit, dynamic convolution not"
+    text = "Split attention reads the asked digits and dynamic convolution not"
     first, last = look.wrap(text, 5.2, 12, "bold").split("\n")
     assert f"{first} {last}" == text and abs(len(first) - len(last)) < 12
+    assert look.wrap("spatial gate, post", 0.9, 9) == "spatial gate,\npost", "what belongs together stays together"
     assert look.wrap("", 1) == "" and look.wrap("averylongword", 0.1) == "averylongword"
     assert look.wrap("one two", 9) == "one two" and look.wrap("one two", 0.1) == "one\ntwo"
 

@@ -91,7 +91,10 @@ def new_figure(width: float, height: float, title: str | None = None, layout: st
 
 
 def wrap(text: str, inches: float, size: float = 10, weight: str = "normal") -> str:
-    """Break a text into as few lines as fit into so many inches, about equally long, measured in the font it is drawn in."""
+    """Break a text into as few lines as fit into so many inches: at commas, or else about equally long.
+
+    It is measured in the font it is drawn in.
+    """
     font = get_font(findfont(FontProperties(family="DejaVu Sans", weight=weight)))
     font.set_size(size, 72)                                       # one pixel is one point
     words = str(text).split()
@@ -108,11 +111,14 @@ def wrap(text: str, inches: float, size: float = 10, weight: str = "normal") -> 
             lines[-1:] = [longer] if length(longer) <= room or not lines[-1] else [lines[-1], word]
         return lines
 
-    lines = narrower = broken(inches)
-    while len(narrower) == len(lines) > 1 and inches > max(map(length, words)):      # no single word in the last line
-        lines, inches = narrower, 0.97 * inches
-        narrower = broken(inches)
-    return "\n".join(lines)
+    ways = [broken(inches)]
+    while len(ways[0]) > 1 and inches > max(map(length, words)):
+        inches *= 0.97
+        if len(narrower := broken(inches)) > len(ways[0]):
+            break
+        ways.append(narrower)
+    at_commas = (way for way in ways if all(line.endswith(",") for line in way[:-1]))
+    return "\n".join(next(at_commas, ways[-1]))
 
 
 def to_array(x, name: str, ndim, want: str) -> np.ndarray:
