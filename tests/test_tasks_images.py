@@ -11,7 +11,7 @@ import torch
 
 from course_utils.hosts import SmallHost
 from course_utils.tasks import Epochs, Images, Steps, crop_and_flip, fashion_mnist, to_batch
-from course_utils.tasks.images import VARIABLE
+from course_utils.tasks.real import VARIABLE
 from course_utils.train import fit
 
 ARCHIVES = Path(os.environ.get(VARIABLE, "")) / "FashionMNIST" / "raw"
@@ -119,7 +119,7 @@ def test_missing_files_say_where_they_were_looked_for_and_what_to_do(tmp_path, m
         fashion_mnist()
     text = str(caught.value)
     assert str(tmp_path / "nowhere" / "FashionMNIST" / "raw") in text
-    assert "fashion_mnist(download=True)" in text and VARIABLE in text
+    assert "tasks.load('fashion_mnist', download=True)" in text and VARIABLE in text
     assert not no_mirror and not (tmp_path / "nowhere").exists(), "something was fetched or made unasked"
 
 

@@ -20,7 +20,7 @@ from ..attention import PatchSelection
 from ..cost import parameters
 from ..runtime import best_device
 from ..sockets import plug_in, unplug
-from ..tasks import Batch, Images, Steps, fashion_mnist, to_batch
+from ..tasks import Batch, Images, Steps, to_batch
 from ..train import History, evaluate, fit, layout
 
 # The hosts, and the one that is made with a mechanism: it reads where patch selection says.
@@ -57,7 +57,8 @@ class Trial:
     """One training run: what is trained on what, with which seed and which budget. Two equal trials are the same trial.
 
     Args:
-        task: a name of tasks.TASKS, or "fashion_mnist".
+        task: a name of tasks.TASKS or tasks.DATA_SETS, or "folder:PATH" for pictures of your own (see tasks.folder). A folder
+            is known by its path: after you changed the pictures, record to another file of results.
         host: a name of HOSTS.
         mechanism: a name of attention.REGISTRY, or None for the plain host. The others say how `plug_in` brings it in, and mean
             what they mean there:
@@ -148,29 +149,32 @@ class Result:
     device: str = ""
     torch: str = ""
     date: str = ""
+    data: str = ""      # of real data: how many pictures, how they were augmented, how many it was tested on
 
 
-@functools.cache
-def real(split: str, device: str) -> Images:
-    return fashion_mnist(split, device=device)      # read once, for all trials of a process
+@functools.lru_cache(maxsize=4)
+def real(task: str, split: str, device: str) -> Images:
+    return tasks.load(task, split, device=device)      # read once, for all trials of a process
 
 
 def shape(task: str) -> tuple[int, int]:
     """Number of classes and side of the pictures.
 
     Raises:
-        ValueError: unknown task.
+        ValueError: neither a task nor a data set.
     """
-    if task == "fashion_mnist":
-        return 10, 28
-    return tasks.find(task).classes, tasks.find(task).size
+    if task in tasks.DRAWN:
+        return tasks.find(task).classes, tasks.find(task).size
+    if task in tasks.DATA_SETS or task.startswith(tasks.FOLDER):
+        return tasks.outline(task)
+    raise names.unknown("task or data set", task, [*tasks.DRAWN, *tasks.DATA_SETS, f"{tasks.FOLDER}PATH"])
 
 
 def material(trial: Trial, device: torch.device) -> tuple[Iterable[Batch], Batch]:
     """Batches to train on, and one to test on."""
-    if trial.task == "fashion_mnist":
-        x, y, _ = real("test", str(device))
-        return (Steps(real("train", str(device)), trial.steps, trial.batch_size, trial.seed),
+    if trial.task not in tasks.DRAWN:
+        x, y, _ = real(trial.task, "test", str(device))
+        return (Steps(real(trial.task, "train", str(device)), trial.steps, trial.batch_size, trial.seed),
                 to_batch(x[:trial.test_size], y[:trial.test_size]))
     return (tasks.Stream(trial.task, trial.steps, trial.batch_size, seed=trial.seed, device=device),
             tasks.make(trial.task, trial.test_size, "test", TEST_SEED, device))
@@ -213,6 +217,8 @@ def run_trial(trial: Trial) -> Result:
     try:
         net = network(trial, device).to(device)
         stream, test = material(trial, device)
+        if trial.task not in tasks.DRAWN:
+            about["data"] = f"{trial.task}: {stream.says}; tested on {len(test.y):,}"
         few = Batch(*(part[:LOOK_AT] for part in test))
         history = fit(net, stream, lr=trial.lr, progress=False, unseen=few) if trial.steps or not trial.before else History()
         if history.interrupted:

@@ -25,6 +25,12 @@ class Digits(NamedTuple):
     count: Tensor    # (10,) scans of each class
 
 
+def check_split(split: str) -> None:
+    """Raises ValueError for anything but "train" and "test"."""
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}")
+
+
 def read(path: Path = FILE) -> dict[str, np.ndarray]:
     """The arrays of the file: images (1797, 8, 8) uint8 0..16, labels (1797,) uint8, test (1797,) bool.
 
@@ -54,8 +60,7 @@ def digits(split: str, size: int, device: str = "cpu") -> Digits:
     Raises:
         ValueError: unknown split.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}")
+    check_split(split)
     arrays = read()
     chosen = arrays["test"] if split == "test" else ~arrays["test"]
     labels = torch.from_numpy(arrays["labels"][chosen].astype(np.int64))

@@ -1,21 +1,18 @@
-"""Real data sets through torchvision: the whole set as one uint8 tensor on the device, batches cut and augmented there."""
+"""A data set in memory: one uint8 tensor on the device, where batches are cut and augmented too."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..paths import own_folder
-from ..runtime import DATA_VARIABLE as VARIABLE
-from ..runtime import data_folder
-from .digits import SPLITS
 from .draw import Batch
+
+PAD = 2      # pixels by which a picture is shifted at most
 
 
 class Images(NamedTuple):
@@ -25,43 +22,14 @@ class Images(NamedTuple):
     y: Tensor               # (N,) int64
     classes: list[str]
 
-
-def fashion_mnist(split: str = "train", root: str | Path | None = None, download: bool = False,
-                  device: torch.device | str | None = None) -> Images:
-    """Fashion-MNIST (Xiao et al. 2017, arXiv 1708.07747, MIT licence): 60,000 and 10,000 grey pictures of 28x28 pixels.
-
-    Args:
-        split: "train" or "test".
-        root: the folder that holds FashionMNIST/raw; by default the environment variable COURSE_DATA, else downloads/
-            in the course's folder; in the current folder if the course was installed from a wheel.
-        download: fetch the files if they are not there. Nothing is fetched unless you ask for it.
-
-    Raises:
-        ValueError: unknown split.
-        FileNotFoundError: the files are not there; the message says where they were looked for and how to get them.
-        ValueError: a file is damaged or incomplete; the message says which folder to delete.
-    """
-    from torchvision.datasets import FashionMNIST  # takes seconds to import; the tasks of digits do without it
-
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}")
-    root = Path(root or data_folder() or own_folder() / "downloads")
-    folder = root / "FashionMNIST" / "raw"
-    try:
-        data = FashionMNIST(root, train=split == "train", download=download)
-    except (RuntimeError, ValueError, IndexError, EOFError) as error:
-        # torchvision says "not found" for a missing file; with download it says why it could not be fetched.
-        if isinstance(error, RuntimeError) and (download or "not found" in str(error)):
-            raise FileNotFoundError(f"Fashion-MNIST is not in {folder} ({error}). With a connection: "
-                                    "fashion_mnist(download=True), 31 MB. Without: copy the folder there, or set "
-                                    f"{VARIABLE} to the folder that holds FashionMNIST/raw.") from error
-        raise ValueError(f"Fashion-MNIST in {folder} is damaged or incomplete ({error}). Delete the folder, then copy it "
-                         "again or call fashion_mnist(download=True).") from error
-    device = torch.device(device or "cpu")
-    return Images(data.data[:, None].to(device), data.targets.to(device), list(data.classes))
+    @property
+    def counts(self) -> dict[str, int]:
+        """Class -> its pictures. Far from equal, a guess at the largest class scores well: then give the balanced accuracy too,
+        the mean over classes of the accuracy on each."""
+        return dict(zip(self.classes, torch.bincount(self.y, minlength=len(self.classes)).tolist(), strict=True))
 
 
-def crop_and_flip(x: Tensor, g: torch.Generator, pad: int = 2) -> Tensor:
+def crop_and_flip(x: Tensor, g: torch.Generator, pad: int = PAD) -> Tensor:
     """Shift each picture by up to `pad` pixels and mirror every second one at random; (N, C, H, W) to the same shape.
 
     The choices are drawn on the processor, the pictures are cut on their device in one indexing operation.
@@ -88,6 +56,14 @@ class Epochs:
     def __len__(self) -> int:
         return self.epochs * len(self.parts(torch.arange(len(self.data.y))))
 
+    @property
+    def says(self) -> str:
+        """What is trained on, for a record: "60,000 pictures of 28x28 (6,000 a class), crop 2 px and flip"."""
+        n, _, h, w = self.data.x.shape
+        few, many = min(self.data.counts.values()), max(self.data.counts.values())
+        each = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+        return f"{n:,} pictures of {h}x{w} ({each} a class), " + (f"crop {PAD} px and flip" if self.augment else "not augmented")
+
     def parts(self, order: Tensor) -> list[Tensor]:
         """Batches of indices; a single picture that is left over joins the batch before it: batch norm needs two."""
         parts = list(order.split(self.batch_size))
@@ -101,7 +77,7 @@ class Epochs:
             for index in self.parts(torch.randperm(len(self.data.y), generator=g)):
                 index = index.to(self.data.x.device)
                 x = self.data.x[index]
-                yield to_batch(crop_and_flip(x, g) if self.augment else x, self.data.y[index])
+                yield to_batch(crop_and_flip(x, g, PAD) if self.augment else x, self.data.y[index])
 
 
 class Steps:
@@ -115,6 +91,11 @@ class Steps:
 
     def __len__(self) -> int:
         return self.steps
+
+    @property
+    def says(self) -> str:
+        """What is trained on, as that of `Epochs`."""
+        return self.epochs.says
 
     def __iter__(self) -> Iterator[Batch]:
         return islice(self.epochs, self.steps)

@@ -8,11 +8,12 @@ import torch
 
 from .. import names
 from .clutter import CLUTTER
-from .digits import SPLITS
+from .digits import check_split
 from .draw import Batch
 from .puzzles import TASKS, Task
 
 NOISE = 0.05
+DRAWN: dict[str, Task] = TASKS | CLUTTER
 
 
 def find(name: str) -> Task:
@@ -21,7 +22,7 @@ def find(name: str) -> Task:
     Raises:
         ValueError: no such task; the message lists the names and the closest one.
     """
-    return names.find("task", name, TASKS | CLUTTER)
+    return names.find("task", name, DRAWN)
 
 
 def make(name: str, n: int, split: str = "train", seed: int | torch.Generator = 0,
@@ -54,8 +55,7 @@ class Stream:
     def __init__(self, name: str, steps: int, batch_size: int = 32, split: str = "train", seed: int = 0,
                  device: torch.device | str | None = None):
         find(name)
-        if split not in SPLITS:
-            raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}")
+        check_split(split)
         self.name, self.steps, self.batch_size, self.split, self.seed = name, steps, batch_size, split, seed
         self.device = device
 
