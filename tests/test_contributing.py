@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
 from course_utils.studies import CATALOGUE
@@ -130,7 +131,8 @@ def test_what_is_not_there_is_noticed(check, text, wanted):
 
 def test_every_recipe_is_walked_below():
     """Catches a recipe that was added, and that nobody has tried."""
-    assert re.findall(r"^## Add (.+)$", TEXT, re.M) == ["a mechanism", "a check", "a lesson", "a study", "a socket"]
+    assert re.findall(r"^## Add (.+)$", TEXT, re.M) == ["a mechanism", "a check", "a lesson", "a study", "a data set",
+                                                          "a socket"]
     assert all(f"\ndef test_{what.replace(' ', '_')}_by_the_recipe(" in Path(__file__).read_text(encoding="utf-8")
                for what in re.findall(r"^## Add (.+)$", TEXT, re.M))
 
@@ -308,19 +310,50 @@ def test_a_study_by_the_recipe(tmp_path):
     here.command(run + "seeds", "99_toy", COURSE_REHEARSE="1")
     assert not (here.root / "FILE").exists(), "a rehearsal is no measurement"
     here.command(run + "seeds", "99_toy")
-    assert len((here.root / "FILE").read_text().splitlines()) == 2 and not results.exists()
+    assert len((here.root / "FILE").read_text().splitlines()) == 3 and not results.exists()      # the study, and two trials
     here.command(run + "background", "99_toy")
     whole = results.read_text()
-    assert [json.loads(line)["error"] for line in whole.splitlines()] == [None] * 10
-    results.write_text("".join(whole.splitlines(keepends=True)[:7]))
+    assert [json.loads(line)["error"] for line in whole.splitlines()[1:]] == [None] * 10
+    results.write_text("".join(whole.splitlines(keepends=True)[:8]))
     assert "10 trials, 7 of them in 99_toy.jsonl already." in here.command(run + "background", "99_toy")
-    assert len(results.read_text().splitlines()) == 10
+    assert len(results.read_text().splitlines()) == 11
     only = ("-k", "99_toy or every_file or second_run")
     lacks = here.command(rules, "99_toy", *only, code=1)
     assert failed(lacks) == {"test_trials_that_are_what_they_were_keep_their_keys"}
     line = re.search(r'if the study is a new one: ("99_toy": \(\d+, "\w+"\))', lacks)[1]
     here.edit("tests/test_studies_keys.py", ("KEPT = {\n", f"KEPT = {{\n    {line},\n"))
     assert "passed" in here.command(rules, "99_toy", *only)
+
+
+READ_TOY = '''def read_toy(root: Path, train: bool, download: bool, size: int) -> Read:
+    """Grey squares, each as bright as its label says."""
+    try:
+        with np.load(root / "toy.npz", allow_pickle=False) as archive:
+            y = torch.from_numpy(archive["train" if train else "test"])
+    except Exception as error:
+        raise RuntimeError(f"not found: {error}") if isinstance(error, FileNotFoundError) else ValueError(str(error)) from error
+    return (100 * y)[:, None, None, None].expand(-1, 1, size, size).to(torch.uint8), y, ["dark", "bright"]
+
+
+DATA_SETS = {
+    "toy": DataSet(read_toy, 2, 24, ("toy.npz",), 1, "made by hand"),
+'''
+
+
+@pytest.mark.full
+def test_a_data_set_by_the_recipe(tmp_path):
+    here = Copy(tmp_path / "course", "a data set")
+    row = '    "folder:PATH"                       3x64x64'
+    here.edit("course_utils/tasks/real.py", ("DATA_SETS = {\n", READ_TOY),
+              (row, f'    "toy"                  6        2   1x24x24\n{row}'))
+    # Not fetched, and with two pictures to test on: what the tests say of a fetched and of a large one is not for it.
+    assert "passed" in here.command("pytest tests/test_tasks_real.py", "toy", "-k", "toy and not no_connection and not trial_on")
+    np.savez(tmp_path / "toy.npz", train=np.array([0, 1] * 3), test=np.array([1, 0]))
+    use = ("from course_utils import tasks; from course_utils.studies import Trial, run_trial\n"
+           "print(tasks.load('toy').x[:, 0, 0, 0].tolist(), run_trial(Trial('toy', 'small_resnet', steps=2, batch_size=4)).data)")
+    done = subprocess.run([sys.executable, "-c", use], cwd=here.root, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(here.root), "COURSE_DATA": str(tmp_path)})
+    assert done.stdout.startswith("[0, 100, 0, 100, 0, 100] toy: 6 pictures of 24x24"), done.stdout + done.stderr
 
 
 FIND_TOY = '''def find_toy(net: Finder) -> Iterator[Place]:

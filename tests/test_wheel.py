@@ -141,7 +141,7 @@ def test_a_study_run_from_a_wheel_writes_into_the_current_folder_and_says_so(ins
     before = {path: path.read_bytes() for path in (package / "data").rglob("*") if path.is_file()}
     printed = run(installed, "-c", TWO_STEPS, cwd=tmp_path)
     assert f"Results go to {tmp_path / '00_what.jsonl'}." in printed
-    assert len((tmp_path / "00_what.jsonl").read_text().splitlines()) == 1
+    assert len((tmp_path / "00_what.jsonl").read_text().splitlines()) == 2      # the study, and one trial
     assert before == {path: path.read_bytes() for path in (package / "data").rglob("*") if path.is_file()}
 
 

@@ -19,5 +19,5 @@ from .puzzles import TASKS, Task
 from .real import DATA_SETS, FOLDER, DataSet, fashion_mnist, load, outline
 from .stream import DRAWN, Stream, find, make
 
-__all__ = ["CLUTTER", "DATA_SETS", "DRAWN", "FOLDER", "SPLITS", "TASKS", "Batch", "DataSet", "Epochs", "Images", "Steps", "Stream",
-           "Task", "crop_and_flip", "digits", "fashion_mnist", "find", "folder", "load", "make", "outline", "to_batch"]
+__all__ = ["CLUTTER", "DATA_SETS", "DRAWN", "FOLDER", "SPLITS", "TASKS", "Batch", "DataSet", "Epochs", "Images", "Steps",
+           "Stream", "Task", "crop_and_flip", "digits", "fashion_mnist", "find", "folder", "load", "make", "outline", "to_batch"]
