@@ -1,6 +1,7 @@
 """Right answers to the exercises of lessons 08 to 13, in several styles; test_check.py feeds them in."""
 
 import copy
+from statistics import fmean
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,7 @@ from torchvision.models._utils import _make_divisible
 
 from course_utils import attention
 from course_utils.sockets import Eased, plug_in, unplug
+from course_utils.stats import difference, holm
 
 
 def branching(x, branch, attention, at):
@@ -125,6 +127,22 @@ def by_halves(count, target):
     return high
 
 
+def by_difference(ours, control):
+    return difference(ours, control).mean
+
+
+def holm_from_above(p):
+    """Each is the largest of what the smaller ones are multiplied to."""
+    return [max(min(1.0, sum(other >= q for other in p) * q) for q in p if q <= own) for own in p]
+
+
+def holm_by_definition(p):
+    """The smallest level at which the steps reach it, by trying the levels that matter."""
+    order = sorted(p)
+    level = [max((len(p) - i) * q for i, q in enumerate(order[:k + 1])) for k in range(len(p))]
+    return tuple(min(1.0, level[order.index(q)]) for q in p)
+
+
 def as_torchvision(block_input, expanded, family):
     if family == "mobilenet_v3":
         return _make_divisible(expanded // 4, 8)
@@ -174,6 +192,10 @@ RIGHT = {
     "confusion": [by_loop, by_bincount, by_index_put],
     "gated_signal": [0.00390625, 0.5 ** 8, 1 / 256, 0.0039],
     "matched_width": [step_by_step, by_halves],
+    "seed_factor": [4, 4.0, 1 / 0.5 ** 2],
+    "paired_gain": [lambda a, b: sum(a[s] - b[s] for s in a if s in b) / len(a.keys() & b.keys()), by_difference,
+                    lambda a, b: fmean(a[s] - b[s] for s in set(a) & set(b))],
+    "holm_adjusted": [holm, holm_from_above, holm_by_definition],
     "squeeze_width": [as_torchvision, in_own_words],
     "swap": [swapped, swapped_in_a_copy, swapped_by_callable],
 }

@@ -16,10 +16,12 @@ from .lesson_08_eased import eased
 from .lesson_09 import evidence_pixels, identity_mask, inside_outside
 from .lesson_10 import confusion, last_stage_share
 from .lesson_11 import gated_signal, matched_width
+from .lesson_12 import holm_adjusted, paired_gain, seed_factor
 from .lesson_13 import squeeze_width, swap
 
 __all__ = ["apply_gate", "attend", "block_sockets", "branch_weights", "cbam_start", "channel_means", "channel_summary",
            "comparison", "confusion", "double_attention", "eased", "evidence_pixels", "gated_signal", "guess_among", "hit_share",
-           "identity_mask", "identity_start", "inside_outside", "last_stage_share", "look_at", "map_memory", "matched_width",
-           "mix_kernels", "mixture_parameters", "pool_by", "se", "se_parameters", "simam", "socket_ratio", "spatial_gate",
-           "spatial_parameters", "squeeze_width", "strips", "swap", "three_layers", "window_of", "zoom_ratio"]
+           "holm_adjusted", "identity_mask", "identity_start", "inside_outside", "last_stage_share", "look_at", "map_memory",
+           "matched_width", "mix_kernels", "mixture_parameters", "paired_gain", "pool_by", "se", "se_parameters", "seed_factor",
+           "simam", "socket_ratio", "spatial_gate", "spatial_parameters", "squeeze_width", "strips", "swap", "three_layers",
+           "window_of", "zoom_ratio"]
