@@ -22,7 +22,8 @@ PROFILES = {
 DATA_VARIABLE = "COURSE_DATA"
 # Name to import, what it is for. Torch is missing only if this file cannot be read at all.
 NEEDED = {"numpy": "numbers", "torchvision": "real data sets", "matplotlib": "figures", "ipywidgets": "sliders",
-          "tqdm": "progress bars", "scipy": "intervals", "IPython": "showing figures", "PIL": "pictures as files"}
+          "tqdm": "progress bars", "scipy": "intervals", "IPython": "showing figures", "PIL": "pictures as files",
+          "filelock": "files of results"}
 
 
 @dataclass(frozen=True)

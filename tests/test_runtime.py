@@ -151,7 +151,8 @@ def test_a_package_that_is_not_there_is_found_missing(monkeypatch):
 def test_every_dependency_is_looked_for():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     called = {"ipython": "IPython", "pillow": "PIL"}      # modules with another name than their package
-    names = [Requirement(line).name for line in project["dependencies"]]
+    wanted = [Requirement(line) for line in project["dependencies"]]
+    names = [need.name for need in wanted if not need.marker or need.marker.evaluate()]      # tomli: before Python 3.11 only
     assert {called.get(name, name) for name in names} == {*runtime.NEEDED, "torch"}
 
 
