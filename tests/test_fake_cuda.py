@@ -134,7 +134,9 @@ def test_every_host(name, monkeypatch):
     runs_without_a_gpu(HOSTS[name](10), (2, 3, 112, 112), monkeypatch, tuple(GPUS))
 
 
-PLUGGED = [(net, at, USUAL[at]) for net in NETS for at in SOCKETS] + [("small_resnet", at, name) for at, name in MORE]
+# A socket that USUAL lacks is named by a test of its own; here it would stop all the others.
+PLUGGED = [*((net, at, USUAL[at]) for net in NETS for at in SOCKETS if at in USUAL),
+           *(("small_resnet", at, name) for at, name in MORE)]
 
 
 @pytest.mark.parametrize("net, at, name", PLUGGED, ids=["-".join(case) for case in PLUGGED])

@@ -73,6 +73,13 @@ def test_arms_say_how_many_took_off_and_how_good_those_are():
     assert head[4] == "took off" and rows[1][:2] == ["pre", "8"] and rows[1][4] == "4 of 8" and len(rows[0]) == len(head)
 
 
+def test_curves_are_one_for_each_seed_of_an_arm():
+    drawn = STUDY.curves(results(3), ["plain", "pre"])
+    assert list(drawn) == ["plain", "pre"] and drawn["plain"][0] == [50, 100, 150, 200]
+    assert drawn["pre"][1] == [[0.2, 0.5, 0.82, 0.9]] * 3 and drawn["plain"][1] == [[0.1] * 4] * 3
+    assert list(STUDY.curves(results(1))) == list(ARMS) and STUDY.curves([]) == {}
+
+
 def test_a_study_that_has_not_run_says_so():
     assert verdict.sentences(STUDY, []) == "mine: no contrast has two pairs of runs yet."
     assert verdict.verdicts(STUDY, results(1)) == [] and verdict.arms(STUDY, []) == []

@@ -4,15 +4,19 @@
     stats.difference(runs["ECA"], runs["plain"])    paired by seed, with its interval
 
 `trial` is one training run, `study` a set of them as data, `run` runs them, here or in the `executors`, into a file of
-`results`; `catalogue` lists the studies of the lessons, `verdict` says what came out.
+`results`; `catalogue` lists the studies of the lessons, `verdict`, `overview` and `decide` say what came out; `claims` are those
+of others.
 """
 
+from . import decide, verdict
 from .catalogue import CATALOGUE, find
+from .claims import claims
 from .executors import Processes, dask
+from .overview import overview
 from .results import read
 from .run import accuracies, describe, run_study
 from .study import Study
 from .trial import HOSTS, TEST_SEED, Result, Trial, network, run_trial
 
-__all__ = ["CATALOGUE", "HOSTS", "TEST_SEED", "Processes", "Result", "Study", "Trial", "accuracies", "dask", "describe", "find",
-           "network", "read", "run_study", "run_trial"]
+__all__ = ["CATALOGUE", "HOSTS", "TEST_SEED", "Processes", "Result", "Study", "Trial", "accuracies", "claims", "dask",
+           "decide", "describe", "find", "network", "overview", "read", "run_study", "run_trial", "verdict"]

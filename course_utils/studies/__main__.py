@@ -26,8 +26,10 @@ import torch
 
 from .. import tables
 from ..paths import INSTALLED
-from . import claims, decide, verdict
+from . import decide, verdict
 from .catalogue import CATALOGUE, find, outstanding_first
+from .claims import claims
+from .claims import show as show_claims
 from .executors import Processes, dask
 from .results import finished, read
 from .run import spoken
@@ -135,7 +137,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.command == "list":
         return show()
     if args.command in ("answer", "claims"):
-        return print(decide.show() if args.command == "answer" else claims.show(claims.claims()))
+        return print(decide.show() if args.command == "answer" else show_claims(claims()))
     choose = commands.choices[args.command]
     try:
         chosen = outstanding_first() if args.all or args.command == "status" and not args.names else list(map(find, args.names))

@@ -194,6 +194,17 @@ class Study:
         return {arm.removeprefix(of): {s: found[t] for s in seeds if (t := self.trial(arm, s)) in found}
                 for arm in self.arms if arm.startswith(of)}
 
+    def curves(self, results: Iterable[Result], arms: Iterable[str] = ()) -> dict[str, tuple[list[int], list[list[float]]]]:
+        """Arm -> (steps, one curve on unseen pictures for each seed), as `plots.curves` draws them; `arms`: some, or all."""
+        found = {r.trial: r.curve for r in results if r.error is None}
+        drawn = {}
+        for arm in arms or self.arms:
+            seen = [list(found[t]) for t in self.trials() if t == self.trial(arm, t.seed) and found.get(t)]
+            if seen:
+                points = min(map(len, seen))
+                drawn[arm] = ([CHECK_EVERY * (i + 1) for i in range(points)], [curve[:points] for curve in seen])
+        return drawn
+
     def differences(self, runs: Mapping[str, Mapping[int, float]] | None = None) -> Differences:
         """The paired difference of each contrast: (arm, other arm) -> arm - other arm. Printed, a line for each."""
         runs = self.runs() if runs is None else runs

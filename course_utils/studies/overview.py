@@ -1,0 +1,46 @@
+"""All recorded studies as one map: what a mechanism gained over the plain host, by task and socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from math import nan
+from statistics import fmean
+
+from .catalogue import CATALOGUE
+from .results import finished, read
+from .study import Study
+from .trial import PLAIN, Trial
+
+SOCKETS = ("input", "pre", "inner", "post", "after_add", "identity", "both", "instead", "head")
+
+
+def plain(trial: Trial) -> Trial:
+    """The same trial without attention: host, pictures, budget and seed stay."""
+    return replace(trial, mechanism=None, at="none", **PLAIN)
+
+
+def gains(studies: Iterable[Study] | None = None) -> dict[tuple[str, str, str], list[float]]:
+    """(task, mechanism, socket) -> accuracy minus that of the plain host, one for each trial that has its pair.
+
+    Only trials from the beginning, with attention at all places of the socket: single places have figures of their own.
+    """
+    done: dict[Trial, float] = {}
+    for study in CATALOGUE.values() if studies is None else studies:
+        if study.path.exists():
+            done |= {t: r.accuracy for t, r in finished(read(study.path)).items()}
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for trial, accuracy in done.items():
+        if trial.mechanism and not (trial.layers or trial.stages or trial.before) and plain(trial) in done:
+            found.setdefault((trial.task, trial.mechanism, trial.at), []).append(accuracy - done[plain(trial)])
+    return found
+
+
+def overview(studies: Iterable[Study] | None = None) -> tuple[list[list[float]], list[str], list[str]]:
+    """Mean gains as a table with its rows ("what: se") and columns (sockets); NaN where nothing was measured."""
+    found = gains(studies)
+    rows = sorted({(task, mechanism) for task, mechanism, _ in found})
+    columns = [socket for socket in SOCKETS if any(at == socket for _, _, at in found)]
+    table = [[fmean(found[task, mechanism, at]) if (task, mechanism, at) in found else nan for at in columns]
+             for task, mechanism in rows]
+    return table, [f"{task}: {mechanism}" for task, mechanism in rows], columns
