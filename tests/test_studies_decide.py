@@ -39,5 +39,7 @@ def test_the_word_follows_the_results(gain, word, tmp_path, monkeypatch):
     row = decide.ROWS[0]
     filled(row, row.study.path, 8, gain)
     assert decide.answer(row)[2] == word
-    assert word in decide.show([row]) and f"| {word} |" in decide.as_markdown([row])
+    shown = decide.show([row])
+    assert word in str(shown) and f">{word}</td>" in shown._repr_html_() and "1 questions, 0 of them open" in shown._repr_html_()
+    assert f"| {word} |" in decide.as_markdown([row])
     assert len(decide.as_markdown([row, replace(row, question="Again?")]).splitlines()) == 4

@@ -135,13 +135,14 @@ def curves(histories: dict, ylabel: str = "accuracy", xlabel: str = "training st
 
 @styled
 def heat(table, rows, columns, title: str | None = None, label: str = "accuracy on unseen digits",
-         centre: float | None = None, limits: tuple | None = None, decimals: int = 2):
+         centre: float | None = None, limits: tuple | None = None, decimals: int = 2, missing: str = "not run"):
     """A small matrix with its numbers written in, such as accuracy of mechanism (rows) by task (columns).
 
     Args:
         table: (rows, columns); nan stands for "not run" and is left blank.
         centre: for differences: the value with no colour, its two sides in two colours.
         limits: (lowest, highest) of the colour scale; otherwise from the data.
+        missing: what stands where there is nan; "" leaves such places out of the alt text too.
     """
     if hasattr(table, "detach"):
         table = table.detach().cpu().float()
@@ -170,7 +171,7 @@ def heat(table, rows, columns, title: str | None = None, label: str = "accuracy 
     ax.spines[:].set_visible(False)
     for (r, c), v in np.ndenumerate(t):
         if blank[r, c]:
-            ax.text(c, r, "not run", ha="center", va="center", fontsize=8, color=GREY)
+            ax.text(c, r, missing, ha="center", va="center", fontsize=8, color=GREY)
         else:
             ink = max("white", INK, key=lambda one, v=v: contrast(one, image.to_rgba(v)))
             ax.text(c, r, f"{v:.{decimals}f}".replace("-", "\u2212"), ha="center", va="center", color=ink)
@@ -178,8 +179,8 @@ def heat(table, rows, columns, title: str | None = None, label: str = "accuracy 
     bar.ax.yaxis.set_major_locator(MaxNLocator(4))
     bar.set_label(wrap(label, 0.42 * t.shape[0] + 0.4, 9), fontsize=9)
     bar.outline.set_visible(False)
-    said = np.where(blank, "not run", [[f"{v:.{decimals}f}" for v in row] for row in t])
-    said = [f"{r}: " + ", ".join(f"{c} {v}" for c, v in zip(columns, row, strict=True)) + "."
+    said = np.where(blank, missing, [[f"{v:.{decimals}f}" for v in row] for row in t])
+    said = [f"{r}: " + ", ".join(f"{c} {v}" for c, v in zip(columns, row, strict=True) if v) + "."
             for r, row in zip(rows, said, strict=True)]
     fig.alt = f"{opening(title)}Table of {label}. {' '.join(said)}"
     return fig

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..tables import as_text
+from ..tables import as_html, as_text
 from . import verdict
 from .answer import apart, both, clutter, longer, nearest, norms, relate, subtle, what
 from .results import read
@@ -69,5 +69,19 @@ def as_markdown(rows: Sequence[Row] = ROWS) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def show(rows: Sequence[Row] = ROWS) -> str:
-    return as_text(HEAD, table(rows))
+@dataclass(frozen=True)
+class Answer:
+    """The table, as text for a terminal and as HTML for a notebook."""
+
+    rows: list[list[str]]
+
+    def __str__(self) -> str:
+        return as_text(HEAD, self.rows)
+
+    def _repr_html_(self) -> str:
+        open_rows = sum(row[2].startswith(("not run", "too few")) for row in self.rows)
+        return as_html(HEAD, self.rows, f"{len(self.rows)} questions, {open_rows} of them open.")
+
+
+def show(rows: Sequence[Row] = ROWS) -> Answer:
+    return Answer(table(rows))

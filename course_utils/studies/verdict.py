@@ -8,6 +8,7 @@ seen.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median, stdev
@@ -18,6 +19,7 @@ from .study import Study
 from .trial import Result
 
 CLEAR = 0.05
+WIDTH = 100      # of the lines of a sentence: more is broken in the middle of a word on a page
 
 
 def shown(p: float) -> str:
@@ -134,7 +136,8 @@ def sentences(study: Study, results: Iterable[Result]) -> str:
     """All that the study was made to say, one line each."""
     results = list(results)
     lines = [str(found) for found in (*verdicts(study, results), *equivalences(study, results))]
-    return "\n".join(lines) or f"{study.name}: no contrast has two pairs of runs yet."
+    said = "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
+    return said or f"{study.name}: no contrast has two pairs of runs yet."
 
 
 def arm_rows(study: Study, results: Iterable[Result]) -> tuple[list[str], list[list[str]]]:
