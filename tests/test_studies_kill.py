@@ -88,6 +88,7 @@ def test_who_died_beside_the_culprit_is_not_counted_as_failed(tmp_path):
 
 # ---- two runs on one file
 
+@pytest.mark.full      # each process imports torch anew
 def test_two_runs_on_one_file_share_the_work(tmp_path):
     path = tmp_path / "r.jsonl"
     script = ("import sys; from kill_runs import short, trials; from course_utils.studies import run_study\n"
@@ -134,6 +135,7 @@ def test_what_was_finished_meanwhile_by_another_run_is_not_run_again(tmp_path):
 
 # ---- a full disk
 
+@pytest.mark.full      # each process imports torch anew
 def test_a_full_disk_says_so_and_loses_nothing_that_had_finished(tmp_path):
     path = tmp_path / "r.jsonl"
     study_of(THREE[:2], path, Runner())

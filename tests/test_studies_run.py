@@ -82,6 +82,7 @@ def test_threads_give_what_one_after_the_other_gives(tmp_path, monkeypatch):
     assert len({r.accuracy for r in serial}) == 4
 
 
+@pytest.mark.full      # each process imports torch anew
 def test_processes_give_what_one_after_the_other_gives(tmp_path):
     trials = [tiny(seed=seed, mechanism=m) for seed in range(2) for m in (None, "se")]
     serial = study_of(trials, tmp_path / "serial.jsonl", run_exactly)
