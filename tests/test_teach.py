@@ -684,7 +684,7 @@ def test_an_exercise_needs_the_cells_that_set_what_it_uses():
     assert what_exercises_need(nb, range(8), 5) == [0, 1, 3, 5, 6, 7]
 
 
-# One lesson of each kind in the fast tier: an exercise of a class, of a function over maps, of a study, of plug_in.
+# Two lessons in the fast tier: exercises of a class and of a function over maps, and of plug_in.
 QUICKLY = ("02", "13")
 
 
