@@ -114,10 +114,8 @@ def open_and_run(page, base: str, token: str, ask, name: str) -> None:
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
 
 
-@pytest.mark.parametrize("name, sliders", [
-    ("02_channel.ipynb", 3),
-    pytest.param("00_start_here.ipynb", 0, marks=pytest.mark.full),      # nothing there that the other has not
-])
+@pytest.mark.full
+@pytest.mark.parametrize("name, sliders", [("02_channel.ipynb", 3), ("00_start_here.ipynb", 0)])
 def test_lesson_runs_in_jupyterlab(name, sliders, chromium, tmp_path):
     shutil.copytree(ROOT, tmp_path / "course", ignore=shutil.ignore_patterns(".git", ".venv", "build", "tests", "*.egg-info"))
     with jupyterlab(tmp_path / "course" / "notebooks", tmp_path) as (base, token, ask):

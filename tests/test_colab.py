@@ -148,6 +148,7 @@ def check_fetched(fetched, clone):
     assert git("log", "--format=%s", cwd=clone).strip() == "the course as it is now"
 
 
+@pytest.mark.full      # with Colab's versions there is one more like it
 def test_here_a_lesson_alone_fetches_the_course_once(tmp_path, repository):
     cells = [FIRST_CELL, *(next_cells(NOTEBOOKS[0]) if NOTEBOOKS else []), FETCHED]
     # The second time from an address where there is nothing: only the folder of the first time can serve.

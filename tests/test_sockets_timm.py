@@ -24,7 +24,11 @@ MODELS = {
 TRIED = ("input", "pre", "inner", "post", "after_add", "identity", "between", "head")
 
 
-@pytest.fixture(scope="module", params=MODELS)
+# In the fast tier one of each kind: convolutions alone, blocks, and blocks whose skip comes from outside.
+QUICKLY = ("seresnet18", "repvgg_a0", "dla34")
+
+
+@pytest.fixture(scope="module", params=[m if m in QUICKLY else pytest.param(m, marks=pytest.mark.full) for m in MODELS])
 def model(request):
     options, expected = MODELS[request.param]
     torch.manual_seed(0)
