@@ -1,0 +1,49 @@
+"""The map of all studies: every trial beside the plain host of its own seed, task, host and budget, and beside no other."""
+
+import math
+
+import pytest
+from trials import plain_surroundings  # noqa: F401
+
+from course_utils.studies import Result, Study
+from course_utils.studies import study as module
+from course_utils.studies.overview import gains, overview
+from course_utils.studies.results import write
+
+ARMS = {"plain": {}, "pre": {"mechanism": "se", "at": "pre"}, "post": {"mechanism": "se", "at": "post"},
+        "one place": {"mechanism": "se", "at": "post", "layers": "layer1.*"}, "wide": {"host": "wide_host"},
+        "wide, pre": {"host": "wide_host", "mechanism": "se", "at": "pre"}}
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RESULTS", tmp_path)
+    study = Study("mine", "Lesson 99: mine.", {"task": "what", "steps": 5}, ARMS, seeds=(1, 2))
+    ends = {"plain": 0.3, "pre": 0.5, "post": 0.2, "one place": 0.9, "wide": 0.4, "wide, pre": 0.45}
+    for seed in (1, 2):
+        for arm, end in ends.items():
+            write(Result(study.trial(arm, seed), end + 0.01 * seed * (arm == "pre"), 1.0, 1), study.path)
+    write(Result(study.trial("post", 3), 0.7, 1.0, 1), study.path)      # its plain host has not run
+    return study
+
+
+def test_a_gain_is_against_the_plain_host_of_the_same_seed_host_and_budget(study):
+    found = gains([study])
+    assert set(found) == {("what", "se", "pre"), ("what", "se", "post")}
+    assert sorted(found["what", "se", "pre"]) == pytest.approx([0.05, 0.05, 0.21, 0.22])      # the wide host against the wide
+    assert found["what", "se", "post"] == pytest.approx([-0.1, -0.1]), "a single place, or a seed without its pair, was counted"
+
+
+def test_the_map_has_a_row_for_each_mechanism_on_a_task_and_nothing_where_nothing_was_run(study):
+    table, rows, columns = overview([study])
+    assert (rows, columns) == (["what: se"], ["pre", "post"])
+    assert table[0] == pytest.approx([0.1325, -0.1])
+    other = Study("other", "Lesson 99: other.", {"task": "twins", "steps": 5}, {k: ARMS[k] for k in ("plain", "pre")}, seeds=(1,))
+    for arm in other.arms:
+        write(Result(other.trial(arm, 1), 0.5, 1.0, 1), other.path)
+    table, rows, _ = overview([study, other])
+    assert rows == ["twins: se", "what: se"] and table[0][0] == 0 and math.isnan(table[0][1])
+
+
+def test_a_study_without_a_file_is_left_out(study):
+    assert gains([Study("none", "Lesson 99: x.", {"task": "what"}, {"plain": {}})]) == {}
