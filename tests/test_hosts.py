@@ -187,3 +187,20 @@ def test_a_network_without_layers_channels_or_classes_is_refused(call):
 def test_the_message_about_widths_says_how_many_there_must_be():
     with pytest.raises(ValueError, match=r"widths must name 4 layers, got \(8, 8, 8\)"):
         SmallHost(widths=(8, 8, 8))
+
+
+@pytest.mark.parametrize("name, mixes", [("apart_host", False), ("shuffled_host", True), ("mixed_host", True)])
+def test_which_hosts_let_one_colour_into_the_channels_of_another(name, mixes):
+    """The study of depth rests on it: what the first group of the last map depends on."""
+    torch.manual_seed(0)
+    host, x = HOSTS[name](10).eval(), torch.rand(1, 3, 56, 56, requires_grad=True)
+    host.features(x)[0, :22].sum().backward()
+    red, green, blue = x.grad[0].abs().sum((1, 2))
+    assert red > 0 and bool(green > 0) == bool(blue > 0) == mixes
+
+
+def test_the_shuffled_host_has_the_weights_of_the_apart_host():
+    shapes = [{key: value.shape for key, value in HOSTS[name](10).state_dict().items()} for name in ("apart_host", "shuffled_host")]
+    assert shapes[0] == shapes[1]
+    with pytest.raises(ValueError, match="groups must divide 3 and all widths, got groups=3 and widths \\(16, 48, 64, 64\\)"):
+        SmallHost(groups=3)

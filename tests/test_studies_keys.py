@@ -22,11 +22,12 @@ KEPT = {
     "09_depth_what": (136, "4c2aa2edce8c7ff3"),
     "10_depth_nearest": (160, "ecdc87f48baf267a"),
     "10_depth_relate": (120, "2f1c9426c070af78"),
+    "09_depth_apart": (80, "eb814dbc86bab9c2"),
+    "09_depth_shuffled": (48, "5e8f246d322674eb"),
+    "09_depth_longer": (40, "7808a23dd48496a5"),
     "11_both_long": (168, "b151f92dea4910bb"),
     "10_subtle": (144, "ff94c169ea9af47b"),
     "09_clutter": (300, "da24a61f99fc8fb3"),
-    "09_depth_apart": (80, "eb814dbc86bab9c2"),
-    "09_depth_longer": (40, "7808a23dd48496a5"),
     "13_norms": (150, "ec2dd3c8026da50f"),
 }
 

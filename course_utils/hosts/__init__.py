@@ -13,7 +13,7 @@ from torch import nn
 
 from .large import CopyHost, MaxPool, ZoomHost, max_pooled
 from .residual import ResidualBlock, SmallResNet
-from .small import AveragePool, ConvLayer, SmallHost
+from .small import AveragePool, ConvLayer, ShuffledHost, SmallHost
 from .window import Window, receptive_field
 
 # name -> classes -> network. The wide ones are controls: no attention, and more parameters than the same host has with
@@ -25,6 +25,7 @@ HOSTS: dict[str, Callable[..., nn.Module]] = {
     # The colours in three groups of channels up to the last map; and the same widths without groups.
     "apart_host": partial(SmallHost, widths=(18, 48, 66, 66), groups=3),
     "mixed_host": partial(SmallHost, widths=(18, 48, 66, 66)),
+    "shuffled_host": partial(ShuffledHost, widths=(18, 48, 66, 66), groups=3),      # as few weights, and it mixes
     "wide_resnet": partial(SmallResNet, widths=(17, 33, 66)),
     "whole": CopyHost,
     "copy_2": partial(CopyHost, factor=2),
@@ -33,5 +34,5 @@ HOSTS: dict[str, Callable[..., nn.Module]] = {
     "max_pooled": max_pooled,
 }
 
-__all__ = ["HOSTS", "AveragePool", "ConvLayer", "CopyHost", "MaxPool", "ResidualBlock", "SmallHost", "SmallResNet", "Window",
+__all__ = ["HOSTS", "AveragePool", "ConvLayer", "CopyHost", "MaxPool", "ResidualBlock", "ShuffledHost", "SmallHost", "SmallResNet", "Window",
            "ZoomHost", "max_pooled", "receptive_field"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 WIDTHS = (16, 48, 64, 64)      # of the four layers of SmallHost
@@ -94,3 +95,12 @@ class SmallHost(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         pooled = self.pool(self.features(x))                # (N, 64)
         return self.classify(self.norm(pooled))             # (N, classes)
+
+
+class ShuffledHost(SmallHost):
+    """SmallHost in groups, whose channels are exchanged between the groups before each layer: they mix, with no weight more."""
+
+    def features(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(F.channel_shuffle(x, layer.conv.groups))
+        return x

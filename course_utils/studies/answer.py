@@ -89,6 +89,14 @@ apart = Study(
     tuple((f"apart: SE, {place}", other) for place in LATE for other in ("apart: plain", f"mixed: SE, {place}")),
     ("accuracy", "take_off"), SEEDS, ceiling=0.97)
 
+# The apart host has a third of the weights of its twin: is it that? The shuffled host has as few, and mixes the colours.
+FEW = {"apart": {"host": "apart_host"}, "shuffled": {"host": "shuffled_host"}}
+shuffled = Study(
+    "09_depth_shuffled", "Lesson 09: a late channel gate in two hosts of few weights, one of which mixes the colours, on `what`.",
+    {"task": "what", "steps": 800, **AS_MADE}, across(FEW, {"plain": {}, **at("SE", SE, LATE)}),
+    tuple((f"apart: SE, {place}", f"shuffled: SE, {place}") for place in LATE),
+    ("accuracy", "take_off"), SEEDS, ceiling=0.97)
+
 # "Both is often best": each place once, both, and each place twice, which has about the parameters of both.
 BODY = tuple(f"layer{k}.*" for k in (2, 3, 4))      # without the picture, which `pre` of the first layer is
 BOTH = {"picture": INPUT, "pre, picture left out": {"at": "pre", "layers": BODY}, "post": {"at": "post"}, "both": {"at": "both"},
@@ -138,4 +146,4 @@ clutter = Study(
                  for one, other in (("spatial gate, pre", "spatial gate, post"), ("pixel gate, input", "plain"))))
 
 # In the order of importance: what is outstanding is run in this order.
-ANSWER: tuple[Study, ...] = (what, nearest, relate, both, subtle, clutter, apart, longer, norms)
+ANSWER: tuple[Study, ...] = (what, nearest, relate, apart, shuffled, longer, both, subtle, clutter, norms)
