@@ -1,5 +1,8 @@
-"""What the tests of folders of pictures share: small pictures, and folders of them."""
+"""What the tests of real pictures share: small pictures, folders of them, and a network that is not there."""
 
+from urllib.error import URLError
+
+import pytest
 from PIL import Image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -26,3 +29,16 @@ def numbered(root, **counts):
 
 def values(data):
     return data.x[:, 0, 0, 0].tolist()
+
+
+@pytest.fixture
+def no_mirror(monkeypatch):
+    """Whoever asks for the network is told that there is none, and is remembered."""
+    asked = []
+
+    def refuse(url, *args, **kwargs):
+        asked.append(url)
+        raise URLError("no network here")
+    for module in ("mnist", "cifar", "oxford_iiit_pet"):
+        monkeypatch.setattr(f"torchvision.datasets.{module}.download_and_extract_archive", refuse)
+    return asked

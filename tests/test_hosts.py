@@ -200,7 +200,7 @@ def test_which_hosts_let_one_colour_into_the_channels_of_another(name, mixes):
 
 
 def test_the_shuffled_host_has_the_weights_of_the_apart_host():
-    shapes = [{key: value.shape for key, value in HOSTS[name](10).state_dict().items()} for name in ("apart_host", "shuffled_host")]
-    assert shapes[0] == shapes[1]
+    apart, shuffled = (HOSTS[name](10).state_dict() for name in ("apart_host", "shuffled_host"))
+    assert {key: value.shape for key, value in apart.items()} == {key: value.shape for key, value in shuffled.items()}
     with pytest.raises(ValueError, match="groups must divide 3 and all widths, got groups=3 and widths \\(16, 48, 64, 64\\)"):
         SmallHost(groups=3)

@@ -3,6 +3,7 @@
 import pytest
 from trials import plain_surroundings  # noqa: F401
 
+from course_utils.stats import Difference
 from course_utils.studies import Result, Study, verdict
 from course_utils.studies.study import take_off
 
@@ -33,6 +34,15 @@ def test_a_clear_difference_says_its_direction_and_its_numbers():
     assert "lower" in str(verdict.verdicts(STUDY, results(post=lambda s: 0.99 + 0.001 * s))[1])
 
 
+def test_before_all_seeds_have_run_there_is_no_verdict():
+    """Catches looking as the seeds come in: a study that is read after each of them finds too much."""
+    for found in verdict.verdicts(STUDY, results(7)):
+        assert found.word == "open, 7 of 8 seeds" and "higher" not in str(found) and "no clear" not in str(found)
+        assert "would have been seen" not in str(found)
+    same, = verdict.equivalences(STUDY, results(7))
+    assert "pre and post, within 0.02: open, 7 of 8 seeds (" in str(same)
+
+
 def test_holm_counts_the_contrasts_that_have_not_run_too():
     """Otherwise a study that was stopped early would find more than the whole one."""
     some = [r for r in results() if r.trial.at != "post"]
@@ -49,13 +59,13 @@ def test_one_wild_seed_of_eight_is_not_clear_though_its_mean_is_far_from_zero():
 def test_where_the_sign_flip_test_has_too_few_pairs_it_does_not_decide():
     five = verdict.verdicts(STUDY, results(5))[0]
     assert five.flipped == 2 / 32 and five.clear
-    six = verdict.Verdict("a", "b", five.difference.__class__(0.1, 0.01, 0.2, 6), adjusted=0.04, flipped=0.06, visible=0.1)
+    six = verdict.Verdict("a", "b", Difference(0.1, 0.01, 0.2, 6), adjusted=0.04, flipped=0.06, visible=0.1, planned=6)
     assert not six.clear, "with six pairs it could have been below 0.05"
 
 
 def test_the_same_means_that_the_interval_lies_inside_the_margin():
     same, = verdict.equivalences(STUDY, results())
-    assert same.same and "pre and post: the same within 0.02" in str(same)
+    assert same.same and "pre and post, within 0.02: the same (" in str(same)
     unlike, = verdict.equivalences(STUDY, results(post=lambda s: 0.88 - 0.01 * (s % 3)))
     assert not unlike.same, "two points apart is not within two points"
     noisy, = verdict.equivalences(STUDY, results(post=lambda s: 0.9 + 0.1 * (-1) ** s))

@@ -4,10 +4,10 @@ import gzip
 import os
 import shutil
 from pathlib import Path
-from urllib.error import URLError
 
 import pytest
 import torch
+from folders import no_mirror  # noqa: F401  (a fixture)
 
 from course_utils.hosts import SmallHost
 from course_utils.tasks import Epochs, Images, Steps, crop_and_flip, fashion_mnist, to_batch
@@ -32,23 +32,11 @@ def unpacked(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def no_mirror(monkeypatch):
-    """Whoever asks for the network is told that there is none, and is remembered."""
-    asked = []
-
-    def refuse(url, *args, **kwargs):
-        asked.append(url)
-        raise URLError("no network here")
-    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", refuse)
-    return asked
-
-
 # ---- Fashion-MNIST
 
 @needs_files
 @pytest.mark.parametrize("split, count", [("train", 60_000), ("test", 10_000)])
-def test_the_real_pictures_come_from_the_folder_of_the_variable(split, count, unpacked, monkeypatch, no_mirror):
+def test_the_real_pictures_come_from_the_folder_of_the_variable(split, count, unpacked, monkeypatch, no_mirror):  # noqa: F811
     monkeypatch.setenv(VARIABLE, str(unpacked))
     data = fashion_mnist(split)
     assert data.x.shape == (count, 1, 28, 28) and data.x.dtype == torch.uint8
@@ -75,7 +63,7 @@ def test_the_argument_wins_over_the_variable(unpacked, monkeypatch, tmp_path):
 
 
 @needs_files
-def test_a_damaged_archive_is_not_unpacked(tmp_path, no_mirror):
+def test_a_damaged_archive_is_not_unpacked(tmp_path, no_mirror):  # noqa: F811
     raw = tmp_path / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
     for archive in ARCHIVES.glob("*.gz"):
@@ -102,7 +90,7 @@ def write_small(root):
     return raw
 
 
-def test_files_that_were_cut_short_are_named_with_what_to_do(tmp_path, no_mirror):
+def test_files_that_were_cut_short_are_named_with_what_to_do(tmp_path, no_mirror):  # noqa: F811
     """An unpacking that was stopped leaves such a file, and torchvision then takes it for whole for ever."""
     raw = write_small(tmp_path)
     path = raw / "train-images-idx3-ubyte"
@@ -113,7 +101,7 @@ def test_files_that_were_cut_short_are_named_with_what_to_do(tmp_path, no_mirror
         assert str(raw) in str(caught.value)
 
 
-def test_missing_files_say_where_they_were_looked_for_and_what_to_do(tmp_path, monkeypatch, no_mirror):
+def test_missing_files_say_where_they_were_looked_for_and_what_to_do(tmp_path, monkeypatch, no_mirror):  # noqa: F811
     monkeypatch.setenv(VARIABLE, str(tmp_path / "nowhere"))
     with pytest.raises(FileNotFoundError) as caught:
         fashion_mnist()
@@ -137,7 +125,7 @@ def test_without_variable_and_argument_the_folder_is_the_courses_own(monkeypatch
     assert seen == [Path(__file__).resolve().parents[1] / "downloads"]
 
 
-def test_no_connection_is_told_as_such(tmp_path, no_mirror):
+def test_no_connection_is_told_as_such(tmp_path, no_mirror):  # noqa: F811
     with pytest.raises(FileNotFoundError, match="(?s)no network here.*Without: copy the folder"):
         fashion_mnist(root=tmp_path, download=True)
     assert no_mirror

@@ -7,11 +7,11 @@ import hashlib
 import os
 import pickle
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
+from folders import no_mirror  # noqa: F401  (a fixture)
 from PIL import Image
 from torchvision import datasets
 
@@ -80,24 +80,11 @@ def subset(root, **other):
     return arrays
 
 
-@pytest.fixture
-def no_mirror(monkeypatch):
-    """Whoever asks for the network is told that there is none, and is remembered."""
-    asked = []
-
-    def refuse(url, *args, **kwargs):
-        asked.append(url)
-        raise URLError("no network here")
-    for module in ("mnist", "cifar", "oxford_iiit_pet"):
-        monkeypatch.setattr(f"torchvision.datasets.{module}.download_and_extract_archive", refuse)
-    return asked
-
-
 # ---- what is read
 
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize("name", CIFAR)
-def test_cifar_is_what_its_files_hold_in_their_order(name, split, tmp_path, monkeypatch, no_mirror):
+def test_cifar_is_what_its_files_hold_in_their_order(name, split, tmp_path, monkeypatch, no_mirror):  # noqa: F811
     pixels, labels = cifar(name, tmp_path, monkeypatch)[split]
     data = tasks.load(name, split, root=tmp_path)
     assert data.x.shape == (len(labels), 3, 32, 32) and data.x.dtype == torch.uint8 and data.x.is_contiguous()
@@ -107,7 +94,7 @@ def test_cifar_is_what_its_files_hold_in_their_order(name, split, tmp_path, monk
     assert not no_mirror
 
 
-def test_pets_are_middle_squares_in_a_mixed_order_with_their_own_labels(tmp_path, no_mirror):
+def test_pets_are_middle_squares_in_a_mixed_order_with_their_own_labels(tmp_path, no_mirror):  # noqa: F811
     pets(tmp_path)
     data = tasks.load("pets", root=tmp_path, size=16)
     assert data.x.shape == (12, 3, 16, 16) and data.x.dtype == torch.uint8 and data.classes == ["Birman", "Basset Hound"]
@@ -173,7 +160,7 @@ def test_the_argument_wins_over_the_variable_and_the_variable_over_the_courses_f
 # ---- what is wrong
 
 @pytest.mark.parametrize("name", NAMES)
-def test_missing_files_say_where_they_were_looked_for_and_how_to_get_them(name, tmp_path, no_mirror):
+def test_missing_files_say_where_they_were_looked_for_and_how_to_get_them(name, tmp_path, no_mirror):  # noqa: F811
     with pytest.raises(FileNotFoundError) as caught:
         tasks.load(name, root=tmp_path / "nowhere")
     text, entry = str(caught.value), tasks.DATA_SETS[name]
@@ -183,7 +170,7 @@ def test_missing_files_say_where_they_were_looked_for_and_how_to_get_them(name, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_connection_is_told_as_such(name, tmp_path, no_mirror):
+def test_no_connection_is_told_as_such(name, tmp_path, no_mirror):  # noqa: F811
     with pytest.raises(FileNotFoundError, match="(?s)no network here.*Without: copy the folder"):
         tasks.load(name, root=tmp_path, download=True)
     assert no_mirror

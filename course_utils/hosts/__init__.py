@@ -34,5 +34,5 @@ HOSTS: dict[str, Callable[..., nn.Module]] = {
     "max_pooled": max_pooled,
 }
 
-__all__ = ["HOSTS", "AveragePool", "ConvLayer", "CopyHost", "MaxPool", "ResidualBlock", "ShuffledHost", "SmallHost", "SmallResNet", "Window",
-           "ZoomHost", "max_pooled", "receptive_field"]
+__all__ = ["HOSTS", "AveragePool", "ConvLayer", "CopyHost", "MaxPool", "ResidualBlock", "ShuffledHost", "SmallHost",
+           "SmallResNet", "Window", "ZoomHost", "max_pooled", "receptive_field"]

@@ -1,6 +1,6 @@
 """The answer of the course in a table, made from the files of results: what was asked, what came out, with how many seeds.
 
-`python -m course_utils.studies answer` prints it; `--write` puts it into the README. A row whose study has not run says so.
+`python -m course_utils.studies answer` prints it. A row whose study has not run, or not with all its seeds, says so.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from . import verdict
 from .answer import apart, both, clutter, longer, nearest, norms, relate, subtle, what
 from .results import read
 from .study import Study
-
-ENOUGH = 8      # pairs of runs before a verdict is printed
 
 
 @dataclass(frozen=True)
@@ -48,25 +46,19 @@ HEAD = ("question", "compared", "answer", "difference", "95 % interval", "pairs"
 
 
 def answer(row: Row) -> list[str]:
-    """The cells of one row; no verdict from fewer than `ENOUGH` pairs."""
+    """The cells of one row; no verdict before all seeds of the study have run."""
     compared, file = f"{row.ours} - {row.control}", f"{row.study.name}.jsonl"
     results = [r for r in read(row.study.path) if r.error is None] if row.study.path.exists() else []
     found = [v for v in verdict.verdicts(row.study, results) if (v.ours, v.control) == (row.ours, row.control)]
     if not found:
         return [row.question, compared, "not run yet", "", "", "0", file]
     d = found[0].difference
-    word = found[0].word if d.n >= ENOUGH else "too few seeds yet"
-    return [row.question, compared, word, f"{d.mean:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}", str(d.n), file]
+    return [row.question, compared, found[0].word, f"{d.mean:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}", str(d.n), file]
 
 
 def table(rows: Sequence[Row] = ROWS) -> list[list[str]]:
     """All rows."""
     return [answer(row) for row in rows]
-
-
-def as_markdown(rows: Sequence[Row] = ROWS) -> str:
-    lines = [HEAD, ["---"] * len(HEAD), *table(rows)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 @dataclass(frozen=True)
@@ -79,7 +71,7 @@ class Answer:
         return as_text(HEAD, self.rows)
 
     def _repr_html_(self) -> str:
-        open_rows = sum(row[2].startswith(("not run", "too few")) for row in self.rows)
+        open_rows = sum(row[2].startswith(("not run", "open")) for row in self.rows)
         return as_html(HEAD, self.rows, f"{len(self.rows)} questions, {open_rows} of them open.")
 
 

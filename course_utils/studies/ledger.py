@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from ..runtime import rehearsing
-from .results import Reader, append, lock
+from .results import STUDY, VERSION, Reader, append, lock
 from .trial import Result, Trial
 
 
@@ -27,6 +28,31 @@ class Ledger:
                 self.look()
                 self.note(self.reader.rest())
         self.failed_before = {t for t, r in self.done.items() if r.error is not None} if retry else set()
+
+    def sign(self, definition: Mapping[str, Any]) -> None:
+        """Write into the file which study it belongs to, or compare with what is written there.
+
+        Raises:
+            ValueError: the study is not what it was when the file was begun.
+        """
+        if rehearsing():
+            return
+        with lock(self.path):
+            self.look()
+            was = self.reader.study
+            if was is None:
+                append({"version": VERSION, **definition}, self.path)
+                self.look()
+                return
+        if changed := [part for part in definition if was.get(part) != definition[part]]:
+            part = changed[0]
+            got, now = was.get(part), definition[part]
+            if part == "arms":
+                arms = sorted(arm for arm in {*got, *now} if got.get(arm) != now.get(arm))
+                got, now = ({arm: side.get(arm) for arm in arms} for side in (got, now))
+            raise ValueError(f"study {definition[STUDY]!r} has changed since its first run: {part} in {self.path} {got}, now "
+                             f"{now}. What was measured belongs to the study that was written down before; give the new one a "
+                             "name of its own.")
 
     def look(self) -> None:
         """Read what was added since."""

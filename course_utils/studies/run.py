@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import fields
 from pathlib import Path
@@ -24,7 +24,8 @@ DEATHS = 4      # so often the worker of a trial may die, the last times with no
 
 
 def run_study(trials: Iterable[Trial], results: str | Path, executor: Executor | None = None,
-              run: Callable[[Trial], Result] = run_trial, progress: bool = True, retry: bool = False) -> list[Result]:
+              run: Callable[[Trial], Result] = run_trial, progress: bool = True, retry: bool = False,
+              definition: Mapping[str, Any] | None = None) -> list[Result]:
     """Run the trials that the file does not hold yet, one JSON line each as it finishes.
 
     A trial that failed is recorded with its error, and the others go on. Stopped or killed, the study goes on from the file:
@@ -38,16 +39,20 @@ def run_study(trials: Iterable[Trial], results: str | Path, executor: Executor |
             other. A trial whose worker died is given in again.
         run: what to do with a trial.
         retry: run the trials again that have failed.
+        definition: of the study that they are of; the file remembers it. `Study.run` gives it.
 
     Returns:
         One Result per different trial, in the order of `trials`.
 
     Raises:
-        ValueError: the file is not one of results. OSError: the disk is full; nothing that had finished is lost.
+        ValueError: the file is not one of results, or its study has changed.
+        OSError: the disk is full; nothing that had finished is lost.
     """
     wanted = list(dict.fromkeys(trials))
     path = Path(results)
     ledger = Ledger(path, retry)
+    if definition:
+        ledger.sign(definition)
     todo = [t for t in wanted if not ledger.settled(t)]
     report = Report(len(wanted), len(todo), path, progress)
     broken = [r for t in wanted if (r := ledger.done.get(t)) and r.error is not None and ledger.settled(t)]
@@ -56,7 +61,7 @@ def run_study(trials: Iterable[Trial], results: str | Path, executor: Executor |
 
     def finish(result: Result) -> None:
         ledger.record(result)
-        report.one(ledger.done[result.trial])
+        report.one(ledger.done[result.trial], sum(not ledger.settled(t) for t in todo))
     try:
         if executor is None:
             run_here(todo, ledger, run, finish)
@@ -158,14 +163,13 @@ class Report:
     """A line for each trial that has finished, with the time that is left at this pace."""
 
     def __init__(self, wanted: int, todo: int, path: Path, show: bool):
-        self.left, self.all, self.count, self.began, self.show = todo, todo, 0, time.monotonic(), show
+        self.count, self.began, self.show = 0, time.monotonic(), show
         if show:
             print(f"{wanted} trials, {wanted - todo} of them in {path.name} already.", flush=True)
 
-    def one(self, result: Result) -> None:
+    def one(self, result: Result, left: int) -> None:
         self.count += 1
         if self.show:
-            left = self.all - self.count
             seconds = (time.monotonic() - self.began) / self.count * left
             print(f"{describe(result)}; {left} left" + (f", {spoken(seconds)}" if left else ""), flush=True)
 

@@ -12,10 +12,9 @@ from typing import Any
 
 from .. import names
 from ..paths import RESULTS, shipped
-from ..runtime import rehearsing
 from ..stats import difference
 from ..train import CHECK_EVERY
-from .results import STUDY, VERSION, Reader, append, lock, read
+from .results import STUDY, read
 from .run import run_study
 from .trial import Result, Trial
 
@@ -136,30 +135,8 @@ class Study:
         Raises:
             ValueError: the study is not what it was when the file was begun.
         """
-        path, trials = Path(path or self.path), self.trials(seeds)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not rehearsing():
-            with lock(path):
-                self.sign(path)
-        return run_study(trials, path, executor, **options)
-
-    def sign(self, path: Path) -> None:
-        """Write the line of this study into the file, or compare with the one that is there."""
-        reader = Reader(path)
-        if path.exists():
-            reader.new()
-        if reader.study is None:
-            append({STUDY: self.name, "version": VERSION, **self.definition}, path)
-            return
-        was, now = reader.study, {STUDY: self.name, **self.definition}
-        if changed := [part for part in now if was.get(part) != now[part]]:
-            part = changed[0]
-            got, want = was.get(part), now[part]
-            if part == "arms":
-                names_of = sorted(k for k in {*got, *want} if got.get(k) != want.get(k))
-                got, want = ({k: arms.get(k) for k in names_of} for arms in (got, want))
-            raise ValueError(f"study {self.name!r} has changed since its first run: {part} in {path} {got}, now {want}. What was "
-                             "measured belongs to the study that was written down before; give the new one a name of its own.")
+        return run_study(self.trials(seeds), path or self.path, executor, definition={STUDY: self.name, **self.definition},
+                         **options)
 
     @property
     def path(self) -> Path:

@@ -2,7 +2,8 @@
 
 A difference is clear when the t test, adjusted by Holm for all contrasts of the study, is below 0.05, and the sign-flip test
 is too where there are pairs enough for it (six). Where it is not clear, the sentence says how large a difference would have been
-seen.
+seen. Before all seeds of a study have run there is no verdict: whoever looks as they come in, and stops when it pleases, finds
+too much.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Verdict:
     adjusted: float     # p of the t test, by Holm over the contrasts of the study
     flipped: float      # p of the sign-flip test
     visible: float      # the smallest difference that so many pairs with this spread show with power 0.8
+    planned: int        # seeds of the study
 
     @property
     def clear(self) -> bool:
@@ -45,13 +47,16 @@ class Verdict:
 
     @property
     def word(self) -> str:
+        if self.difference.n < self.planned:
+            return f"open, {self.difference.n} of {self.planned} seeds"
         if not self.clear:
             return "no clear difference"
         return "higher" if self.difference.mean > 0 else "lower"
 
     def __str__(self) -> str:
         d = self.difference
-        tail = "" if self.clear else f"; a difference of {self.visible:.3f} would have been seen with power 0.8"
+        unclear = self.word == "no clear difference"
+        tail = f"; a difference of {self.visible:.3f} would have been seen with power 0.8" if unclear else ""
         return (f"{self.ours} - {self.control}: {self.word}, {d.mean:+.3f} (95 % interval {d.low:+.3f} to {d.high:+.3f}, {d.n} "
                 f"pairs, p {shown(self.adjusted)} after Holm, sign-flip {shown(self.flipped)}){tail}.")
 
@@ -64,6 +69,7 @@ class Equivalence:
     other: str
     difference: Difference      # with the 90 % interval: inside the margin means equivalent at 5 %
     margin: float
+    planned: int
 
     @property
     def same(self) -> bool:
@@ -72,7 +78,9 @@ class Equivalence:
     def __str__(self) -> str:
         d = self.difference
         word = "the same" if self.same else "not shown to be the same"
-        return (f"{self.one} and {self.other}: {word} within {self.margin:.2f} ({d.mean:+.3f}, 90 % interval {d.low:+.3f} to "
+        if d.n < self.planned:
+            word = f"open, {d.n} of {self.planned} seeds"
+        return (f"{self.one} and {self.other}, within {self.margin:.2f}: {word} ({d.mean:+.3f}, 90 % interval {d.low:+.3f} to "
                 f"{d.high:+.3f}, {d.n} pairs).")
 
 
@@ -122,13 +130,15 @@ def verdicts(study: Study, results: Iterable[Result], outcome: str | None = None
     missing = len(sides) - len(pairs)
     adjusted = dict(zip(p, stats.holm([*p.values(), *[1.0] * missing]), strict=False))
     return [Verdict(*pair, stats.difference(*sides[pair]), adjusted[pair],
-                    stats.sign_flip(values), stats.visible(stdev(values), len(values))) for pair, values in pairs.items()]
+                    stats.sign_flip(values), stats.visible(stdev(values), len(values)), len(study.seeds))
+            for pair, values in pairs.items()]
 
 
 def equivalences(study: Study, results: Iterable[Result]) -> list[Equivalence]:
     """For the pairs of arms that should do the same."""
     runs = study.runs(list(results))
-    return [Equivalence(one, other, stats.difference(runs[one], runs[other], level=0.9), study.margin)
+    return [Equivalence(one, other, stats.difference(runs[one], runs[other], level=0.9), study.margin,
+                        len(study.seeds))
             for one, other in study.same if len(runs[one].keys() & runs[other].keys()) >= 2]
 
 
