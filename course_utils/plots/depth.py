@@ -36,19 +36,21 @@ def depth(lines: dict, ylabel: str = "accuracy on unseen digits", title: str | N
     aside = np.linspace(-0.14, 0.14, len(lines)) if len(lines) > 1 else [0.0]
     for (label, line), shift, dashes in zip(lines.items(), aside, STYLES * len(lines), strict=False):
         family = family_of(label, families)
-        colour, at, means = FAMILY_COLOURS[family], [], []
+        colour, at, means, counts = FAMILY_COLOURS[family], [], [], set()
         for place, seeds in line.items():
             seeds = list(seeds.values()) if isinstance(seeds, dict) else seeds
             v = to_array(seeds, f"lines[{label!r}][{place!r}]", 1, "one per seed")
             at.append(order.index(place) + shift)
             means.append(v.mean())
+            counts.add(len(v))
             ax.scatter(np.full(len(v), at[-1]), v, s=26, marker=MARKERS[family], color=colour, edgecolor=INK, linewidth=0.5,
                        alpha=0.75, zorder=3, gid="seeds")
             shown += [*v]
         ax.plot(at, means, color=darker(colour), linewidth=2.2, dashes=dashes or (None, None), zorder=2, gid="mean")
         ends.append((means[-1], label, darker(colour)))
         said = ", ".join(f"{place} {number(m)}" for place, m in zip(line, means, strict=True))
-        words.append(f"{label}: mean at {said}; {len(v)} seed{'s' * (len(v) > 1)}.")
+        seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
+        words.append(f"{label}: mean at {said}; {seeds} seed{'s' * (max(counts) > 1)}.")
     ax.set(ylabel=ylabel, ylim=value_limits(shown, shown), xlim=(-0.4, len(order) - 0.6))
     ax.set_xticks(range(len(order)), [wrap(place, 0.75, 9) for place in order])
     ax.grid(axis="y")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..tables import as_html, as_text
 from . import verdict
-from .answer import apart, both, clutter, longer, nearest, norms, relate, subtle, what
+from .answer import apart, both, clutter, longer, nearest, norms, relate, shuffled, subtle, what
 from .results import read
 from .study import Study
 
@@ -33,6 +33,7 @@ ROWS = (
     Row("... and for a small window, spread out?", nearest, "7x7, every 2nd, post 2", "7x7, post 2"),
     Row("Two places compared (mixing): late rather than early?", relate, "non-local, post 3", "non-local, post 1"),
     Row("Late channel gate, colours kept apart: does it work again?", apart, "apart: SE, post 4", "mixed: SE, post 4"),
+    Row("... better than in a host of as few weights that mixes them?", shuffled, "apart: SE, post 4", "shuffled: SE, post 4"),
     Row("Late channel gate, three times the steps: level with early?", longer, "ECA, input", "ECA, post 3"),
     Row("Before and after, against before alone?", both, "SE, both", "SE, pre, picture left out"),
     Row("Before and after, against after alone?", both, "SE, both", "SE, post"),
