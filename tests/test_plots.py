@@ -561,3 +561,11 @@ def test_host_lights_only_the_chosen_convolutions():
         "socket 4 unlit",
     ]
     assert lit_numbers(plots.plain_host(LAYERS, "both"))[0] == {2, 4}
+
+
+def test_what_was_not_run_can_be_left_out_of_a_map_and_its_words():
+    """A map of many studies is mostly empty; its words would be too long to listen to."""
+    table = [[0.25, float("nan")], [float("nan"), 0.5]]
+    said, quiet = (plots.heat(table, ["a", "b"], ["c", "d"], **more).alt for more in ({}, {"missing": ""}))
+    assert "a: c 0.25, d not run." in said and "b: c not run, d 0.50." in said
+    assert "a: c 0.25." in quiet and "b: d 0.50." in quiet and "not run" not in quiet

@@ -25,7 +25,8 @@ def test_every_seed_and_every_mean_stands_at_its_place():
     eca, se = parts(fig, "mean")
     assert np.allclose(eca.get_xydata(), [(-0.14, 0.85), (0.86, 0.6), (1.86, 0.2)])
     assert np.allclose(se.get_xydata(), [(0.14, 0.7), (2.14, 0.4)]), "a place that was not tried moves the others"
-    assert eca.get_linestyle() != se.get_linestyle() and [t.get_text() for t in fig.axes[0].get_xticklabels()] == list(LINES["ECA"])
+    assert eca.get_linestyle() != se.get_linestyle()
+    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == list(LINES["ECA"])
 
 
 def test_the_words_say_places_means_and_how_many_seeds():
