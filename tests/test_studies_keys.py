@@ -25,9 +25,9 @@ KEPT = {
     "09_depth_apart": (80, "eb814dbc86bab9c2"),
     "09_depth_shuffled": (48, "5e8f246d322674eb"),
     "09_depth_longer": (40, "7808a23dd48496a5"),
-    "11_both_long": (168, "b151f92dea4910bb"),
+    "11_both_long": (112, "99e09121471f2a5f"),
     "10_subtle": (144, "ff94c169ea9af47b"),
-    "09_clutter": (300, "da24a61f99fc8fb3"),
+    "09_clutter": (160, "345b06b10465aaf0"),
     "13_norms": (150, "ec2dd3c8026da50f"),
 }
 
