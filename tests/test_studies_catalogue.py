@@ -8,15 +8,17 @@ import pytest
 
 from course_utils import cost
 from course_utils.studies import CATALOGUE, find, network, read
-from course_utils.studies.answer import ANSWER
+from course_utils.studies.answer import ANSWER, CONFIRMED
+from course_utils.studies.follow import FOLLOW
 from course_utils.studies.study import RESULTS
 
 each = pytest.mark.parametrize("name", CATALOGUE)
-# Those of the answer are long: while they run, what there is of them is committed, balanced by seed.
-LONG = {study.name for study in ANSWER}
+# Those of the answer and what follows them are long: while they run, what there is of them is committed, balanced by seed.
+LONG = {study.name for study in (*ANSWER, *FOLLOW)}
 recorded = pytest.mark.parametrize("name", [name for name, study in CATALOGUE.items() if study.path.exists() or name not in LONG])
 AGAIN = {"02_confirmed": "02_channel", "03_confirmed": "03_spatial", "07_confirmed": "07_large", "09_again": "09_pre",
-         "10_alike_again": "10_alike", "10_fashion_again": "10_fashion", "11_again": "11_both", "13_again": "13_swap"}
+         "10_alike_again": "10_alike", "10_fashion_again": "10_fashion", "11_again": "11_both", "13_again": "13_swap",
+         **{study.name: study.name.removesuffix("_again") for study in FOLLOW if study.name.endswith("_again")}}
 SWAP_TIMES = {"13_swap", "13_again"}      # at once and after 100 steps, in one study
 
 
@@ -73,7 +75,7 @@ def test_every_second_run_is_compared_with_its_first():
 @pytest.mark.parametrize("name", AGAIN)
 def test_a_second_run_has_other_seeds_and_the_same_arms(name):
     again, first = CATALOGUE[name], CATALOGUE[AGAIN[name]]
-    assert again.seeds == (300, 301, 302, 303, 304) and not set(again.seeds) & set(first.seeds)
+    assert again.seeds == (CONFIRMED if name in LONG else (300, 301, 302, 303, 304)) and not set(again.seeds) & set(first.seeds)
     assert {t.arm for t in again.trials()} <= {t.arm for t in first.trials()}
     assert set(again.contrasts) <= set(first.contrasts)
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from torch import nn
 
-from .large import CopyHost, MaxPool, ZoomHost, max_pooled
+from .large import CopyHost, MaxPool, RedPatchHost, ZoomHost, max_pooled
 from .residual import ResidualBlock, SmallResNet
 from .small import AveragePool, ConvLayer, ShuffledHost, SmallHost
 from .window import Window, receptive_field
@@ -34,5 +34,5 @@ HOSTS: dict[str, Callable[..., nn.Module]] = {
     "max_pooled": max_pooled,
 }
 
-__all__ = ["HOSTS", "AveragePool", "ConvLayer", "CopyHost", "MaxPool", "ResidualBlock", "ShuffledHost", "SmallHost",
-           "SmallResNet", "Window", "ZoomHost", "max_pooled", "receptive_field"]
+__all__ = ["HOSTS", "AveragePool", "ConvLayer", "CopyHost", "MaxPool", "RedPatchHost", "ResidualBlock", "ShuffledHost",
+           "SmallHost", "SmallResNet", "Window", "ZoomHost", "max_pooled", "receptive_field"]

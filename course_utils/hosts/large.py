@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .small import WIDTHS, SmallHost
@@ -98,6 +99,45 @@ class ZoomHost(nn.Module):
             x, p, _ = self.patch(x, p)
         features = self.features(x)                                  # (N, 64, h, w)
         return self.classify(self.norm((features * p).sum((2, 3))))
+
+
+class RedPatchHost(nn.Module):
+    """A rule of hand instead of a learned selection: cut the patch around the reddest place, and read it with SmallHost.
+
+        s = mean over 4 x 4 pixels of red minus green              (N, H/4, W/4)
+        y = SmallHost(the patch around the largest s)              (N, classes)
+
+    Args:
+        classes: outputs.
+        size: side of the patch in pixels, a multiple of 4.
+
+    Raises:
+        ValueError: a size that is no multiple of 4, a picture smaller than the patch.
+
+    Shape: (N, 3, H, W) -> (N, classes).
+    """
+
+    STEP = 4
+
+    def __init__(self, classes: int = 10, *, size: int = 32):
+        super().__init__()
+        if size < self.STEP or size % self.STEP:
+            raise ValueError(f"RedPatchHost: size must be a multiple of {self.STEP}, got {size}")
+        self.size, self.read = size, SmallHost(classes)
+
+    def patch(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, 3, size, size)."""
+        if min(x.shape[2:]) < self.size:
+            raise ValueError(f"RedPatchHost: a patch of {self.size}x{self.size} does not fit a picture of {tuple(x.shape[2:])}")
+        red = F.avg_pool2d(x[:, :1] - x[:, 1:2], self.STEP)[:, 0]                   # (N, h, w)
+        best, side = red.flatten(1).argmax(1), self.size
+        top = (self.STEP * (best // red.shape[2]) + (self.STEP - side) // 2).clamp(0, x.shape[2] - side)
+        left = (self.STEP * (best % red.shape[2]) + (self.STEP - side) // 2).clamp(0, x.shape[3] - side)
+        n, steps = torch.arange(len(x), device=x.device)[:, None, None], torch.arange(side, device=x.device)
+        return x.movedim(1, -1)[n, (top[:, None] + steps)[:, :, None], (left[:, None] + steps)[:, None, :]].movedim(-1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.read(self.patch(x))
 
 
 class MaxPool(nn.Module):

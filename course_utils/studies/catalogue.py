@@ -8,6 +8,7 @@ from __future__ import annotations
 from .. import names
 from .answer import ANSWER
 from .arms import across, against, within
+from .follow import FOLLOW
 from .study import Study
 
 # What was plugged in as it was made, with the start of its authors. Later lessons begin with the identity.
@@ -162,6 +163,7 @@ CATALOGUE: dict[str, Study] = {study.name: study for study in (
     swap,
     swap.again("13_again"),
     *ANSWER,
+    *FOLLOW,
 )}
 
 
@@ -175,5 +177,6 @@ def find(name: str) -> Study:
 
 
 def outstanding_first() -> list[Study]:
-    """All studies in the order of importance: those of the answer, then those of the lessons."""
-    return [*ANSWER, *(study for study in CATALOGUE.values() if study not in ANSWER)]
+    """All studies in the order of importance: those of the answer, what follows them, then those of the lessons."""
+    first = (*ANSWER, *FOLLOW)
+    return [*first, *(study for study in CATALOGUE.values() if study not in first)]

@@ -22,9 +22,11 @@ from ..runtime import best_device
 from ..sockets import plug_in, unplug
 from ..tasks import Batch, Images, Steps, to_batch
 from ..train import History, evaluate, fit, layout
+from .controls import CONTROLS
 
-# The hosts, and the one that is made with a mechanism: it reads where patch selection says.
-HOSTS = {**hosts.HOSTS, "zoom": partial(hosts.ZoomHost, select=partial(PatchSelection, size=32, factor=4, hidden=8))}
+# The hosts, and those that read one patch of a large picture: where patch selection says, or a rule of hand.
+HOSTS = {**hosts.HOSTS, "zoom": partial(hosts.ZoomHost, select=partial(PatchSelection, size=32, factor=4, hidden=8)),
+         "red_patch": hosts.RedPatchHost}
 SEEDING = threading.Lock()      # torch has one generator for the process: seeding and drawing must not be interleaved
 SETTLE_SEED = 30_000
 BEFORE_SEED = 10_000      # other pictures while a host is trained before the trial
@@ -60,8 +62,8 @@ class Trial:
         task: a name of tasks.TASKS or tasks.DATA_SETS, or "folder:PATH" for pictures of your own (see tasks.folder). A folder
             is known by its path: after you changed the pictures, record to another file of results.
         host: a name of HOSTS.
-        mechanism: a name of attention.REGISTRY, or None for the plain host. The others say how `plug_in` brings it in, and mean
-            what they mean there:
+        mechanism: a name of attention.REGISTRY, or of CONTROLS, or None for the plain host. The others say how `plug_in` brings
+            it in, and mean what they mean there:
         at: its socket; "none" for the plain host.
         start: "identity" or "as_made".
         options: further arguments of the mechanism as sorted (name, value) pairs.
@@ -195,9 +197,12 @@ def network(trial: Trial, device: torch.device | None = None) -> torch.nn.Module
         classes, side = shape(trial.task)
         if not trial.before:
             net = HOSTS[trial.host](classes)
-        for number in range(trial.times if trial.mechanism else 0):
-            plug_in(net, trial.mechanism, at=trial.at, stages=trial.stages or None, layers=trial.layers or None,
-                    start=trial.start, stack=number > 0, input_size=side, **dict(trial.options))
+        mechanism, options = trial.mechanism, dict(trial.options)
+        if mechanism in CONTROLS:
+            mechanism, options = partial(CONTROLS[mechanism], **options), {}
+        for number in range(trial.times if mechanism else 0):
+            plug_in(net, mechanism, at=trial.at, stages=trial.stages or None, layers=trial.layers or None,
+                    start=trial.start, stack=number > 0, input_size=side, **options)
     return net
 
 

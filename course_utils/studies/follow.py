@@ -1,0 +1,82 @@
+"""What follows the studies of the answer: the same on other seeds, in another host, on real pictures, and the controls.
+
+Written down before the first of them ran. Their order is that of importance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .answer import AS_MADE, CONFIRMED, INPUT, SE, SEEDS, apart, at, named, nearest, norms, relate, shuffled, spatial, what
+from .arms import against
+from .study import Study
+
+
+def named_in(study: Study) -> list[str]:
+    """The arms that its contrasts compare."""
+    compared = {arm for pair in study.contrasts for arm in pair}
+    return [arm for arm in study.arms if arm in compared]
+
+
+def confirmed(study: Study, also: Iterable[str] = ()) -> Study:
+    """Its contrasts on eight other seeds; `also`: arms beside those that they compare."""
+    return study.again(f"{study.name}_again", only=[*also, *named_in(study)], seeds=CONFIRMED)
+
+
+# Early or late, where a skip goes round each block: on the branch (post), or on all that comes out of the block (after_add).
+# Each block but the first halves the map; the skip then has a convolution of its own.
+STAGES = {f"{socket} {stage}": {"at": socket, "stages": stage} for socket in ("post", "after_add") for stage in (1, 2, 3)}
+residual = Study(
+    "09_depth_residual", "Lesson 09: one channel gate at one block of a residual host, on its branch or after its addition.",
+    {"task": "what", "host": "small_resnet", "steps": 800, **AS_MADE}, {"plain": {}, **at("SE", SE, {"input": INPUT, **STAGES})},
+    named("SE", (("post 1", "post 3"), ("after_add 1", "after_add 3"), ("after_add 1", "post 1"), ("input", "after_add 3"))),
+    ("accuracy", "take_off"), SEEDS, ceiling=0.97)
+
+# The places of SENet's comparison on real pictures, trained to the end: 938 steps of 64 are one epoch of Fashion-MNIST, 156
+# one of the small CIFAR-10. Twice in one place has as many modules as both.
+PLACES = {**{f"SE, {place}": {**SE, "at": place} for place in ("pre", "inner", "post", "after_add", "identity", "both")},
+          "SE, post twice": {**SE, "at": "post", "times": 2}}
+REAL = {"plain": {}, "wider host": {"host": "wide_resnet"}, **PLACES}
+REAL_PAIRS = (("SE, post", "plain"), ("SE, after_add", "plain"), ("SE, post", "SE, pre"), ("SE, both", "SE, post"),
+              ("wider host", "plain"))
+clothes = Study(
+    "10_clothes", "Lesson 10: SE in the places of SENet's comparison, on Fashion-MNIST for four whole epochs.",
+    {"task": "fashion_mnist", "host": "small_resnet", "steps": 4 * 938, "batch_size": 64, "test_size": 10_000}, REAL, REAL_PAIRS,
+    ("accuracy",), SEEDS[:5])
+OTHERS = {f"{name}, post": {"mechanism": name.lower(), "at": "post"} for name in ("ECA", "CBAM", "GC")}
+photographs = Study(
+    "10_photographs", "Lesson 10: SE in the places of SENet's comparison, and others after, on the small CIFAR-10, 20 epochs.",
+    {"task": "cifar10_subset", "host": "small_resnet", "steps": 20 * 156, "batch_size": 64}, {**REAL, **OTHERS}, REAL_PAIRS,
+    ("accuracy",), SEEDS[:5])
+
+# Controls of earlier lessons, each beside what it controls.
+multiply = Study(
+    "02_multiply", "Lesson 02: SE after every convolution, its gate multiplied, and the same numbers added.",
+    {"task": "what", **AS_MADE}, {"plain": {}, "SE": SE, "SE, added": {**SE, "mechanism": "se_added"}},
+    (("SE", "SE, added"), ("SE, added", "plain")), ("accuracy", "take_off"), SEEDS, ceiling=0.97)
+WIDE = spatial(15)["options"]
+reach = Study(
+    "03_reach", "Lesson 03: the 15x15 gate, its map added instead of multiplied, and a plain convolution that reaches as far.",
+    {"task": "nearest", "steps": 600, **AS_MADE},
+    {"plain": {}, "gate": spatial(15), "gate, added": {"mechanism": "spatial_gate_added", "options": WIDE},
+     "large convolution": {"mechanism": "large_conv", "options": {"kernel_size": 15}}},
+    (*against("gate", ("gate, added", "large convolution")), ("gate", "plain")), ("accuracy", "take_off"), SEEDS, ceiling=0.975)
+position = Study(
+    "05_bot", "Lesson 05: on `nearest`, a block that knows relative positions (BoT), and one that knows none (non-local).",
+    {"task": "nearest", "steps": 600, "layers": "layer3.*", **AS_MADE},
+    {"plain": {"layers": ()}, "BoT": {"mechanism": "bot"}, "non-local": {"mechanism": "non_local"}},
+    (("BoT", "non-local"), ("BoT", "plain")), ("accuracy", "take_off"), SEEDS, ceiling=0.975)
+cooled = Study(
+    "06_cooled", "Lesson 06: dynamic convolution at one temperature throughout, and cooled while it trains, as in the paper.",
+    {"task": "what", "at": "instead", **AS_MADE},
+    {"tau 30": {"mechanism": "dynamic_conv"}, "tau 1": {"mechanism": "dynamic_conv", "options": {"temperature": 1.0}},
+     "cooled": {"mechanism": "cooled_dynamic_conv"}},
+    (("cooled", "tau 30"), ("cooled", "tau 1")), ("accuracy", "take_off"), SEEDS, ceiling=0.97)
+by_hand = Study(
+    "07_by_hand", "Lesson 07: a patch that is chosen by a rule of hand, red minus green, against one that is chosen by learning.",
+    {"task": "search", "steps": 400}, {"by hand": {"host": "red_patch"}, "learned": {"host": "zoom"}},
+    (("by hand", "learned"),), ("accuracy",), SEEDS)
+
+FOLLOW: tuple[Study, ...] = (confirmed(what, ("plain", "ECA, input", "SE, input")), confirmed(nearest, ("plain",)),
+                             confirmed(shuffled), confirmed(relate, ("plain",)), confirmed(apart), residual, clothes, photographs,
+                             confirmed(norms), multiply, reach, position, cooled, by_hand)
