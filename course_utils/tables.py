@@ -1,4 +1,4 @@
-"""Tables: as plain text for a terminal, as HTML for a notebook."""
+"""Tables: as plain text for a terminal, as HTML for a notebook, as Markdown for a page."""
 
 from __future__ import annotations
 
@@ -25,3 +25,10 @@ def as_html(head: Sequence[str], rows: Sequence[Sequence[str]], foot: str) -> st
         return "<tr>" + "".join(f"<{tag} style='text-align:left'>{html.escape(str(c))}</{tag}>" for c in cells) + "</tr>"
     return (f"<table><thead>{line('th', head)}</thead><tbody>{''.join(line('td', r) for r in rows)}</tbody></table>"
             f"<p>{html.escape(foot)}</p>")
+
+
+def as_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The same table for a page; a bar inside a cell is escaped."""
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+    return "\n".join([line(head), line(["---"] * len(head)), *map(line, rows)])

@@ -12,11 +12,11 @@ from . import decide, verdict
 from .catalogue import CATALOGUE, find
 from .claims import claims
 from .executors import Processes, dask
-from .overview import overview
+from .overview import crossing, overview
 from .results import read
 from .run import accuracies, describe, run_study
 from .study import Study
 from .trial import HOSTS, TEST_SEED, Result, Trial, network, run_trial
 
-__all__ = ["CATALOGUE", "HOSTS", "TEST_SEED", "Processes", "Result", "Study", "Trial", "accuracies", "claims", "dask",
-           "decide", "describe", "find", "network", "overview", "read", "run_study", "run_trial", "verdict"]
+__all__ = ["CATALOGUE", "HOSTS", "TEST_SEED", "Processes", "Result", "Study", "Trial", "accuracies", "claims", "crossing",
+           "dask", "decide", "describe", "find", "network", "overview", "read", "run_study", "run_trial", "verdict"]

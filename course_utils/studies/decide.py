@@ -7,54 +7,84 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from ..tables import as_html, as_text
 from . import verdict
 from .answer import apart, both, clutter, longer, nearest, norms, relate, shuffled, subtle, what
+from .catalogue import CATALOGUE
+from .follow import clothes, photographs, residual
 from .results import read
 from .study import Study
+from .trial import Result
+from .verdict import Verdict
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the answer: a question, and the contrast, the trend or the pair of arms that speaks to it."""
+    """One line of the answer: a question, and the contrast that speaks to it."""
 
     question: str
     study: Study
     ours: str
     control: str
+    first: bool = False     # among those of the README
+
+    @property
+    def again(self) -> Study | None:
+        """The same study on other seeds, where there is one."""
+        return CATALOGUE.get(f"{self.study.name}_again")
 
 
 ROWS = (
-    Row("A choice between channels: early rather than late?", what, "ECA, post 1", "ECA, post 4"),
-    Row("A choice between places, window of 60 pixels: late rather than early?", nearest, "15x15, post 4", "15x15, post 1"),
+    Row("A choice between channels: early rather than late?", what, "ECA, post 1", "ECA, post 4", first=True),
+    Row("A choice between places, window of 60 pixels: late rather than early?", nearest, "15x15, post 4", "15x15, post 1",
+        first=True),
     Row("... and early with the same weights spread out, to reach as far?", nearest,
-        "15x15, every 2nd, post 1", "15x15, post 1"),
+        "15x15, every 2nd, post 1", "15x15, post 1", first=True),
     Row("... and for a small window, spread out?", nearest, "7x7, every 2nd, post 2", "7x7, post 2"),
-    Row("Two places compared (mixing): late rather than early?", relate, "non-local, post 3", "non-local, post 1"),
+    Row("Two places compared (mixing): late rather than early?", relate, "non-local, post 3", "non-local, post 1", first=True),
     Row("Late channel gate, colours kept apart: does it work again?", apart, "apart: SE, post 4", "mixed: SE, post 4"),
-    Row("... better than in a host of as few weights that mixes them?", shuffled, "apart: SE, post 4", "shuffled: SE, post 4"),
+    Row("Late channel gate: better where the colours stay apart than in as small a host that mixes them?", shuffled,
+        "apart: SE, post 4", "shuffled: SE, post 4", first=True),
     Row("Late channel gate, three times the steps: level with early?", longer, "ECA, input", "ECA, post 3"),
+    Row("Channels, in a residual host: early rather than late?", residual, "SE, post 1", "SE, post 3"),
     Row("Before and after, against before alone?", both, "SE, both", "SE, pre, picture left out"),
-    Row("Before and after, against after alone?", both, "SE, both", "SE, post"),
-    Row("Near-identical objects: after rather than before?", subtle, "SE, post", "SE, pre"),
+    Row("Before and after, against after alone?", both, "SE, both", "SE, post", first=True),
+    Row("Near-identical objects: after rather than before?", subtle, "SE, post", "SE, pre", first=True),
     Row("Much clutter, large picture: before rather than after?", clutter, "96, 60: spatial gate, pre",
-        "96, 60: spatial gate, post"),
-    Row("A fresh gate in a trained host, norms not settled?", norms, "SE, as made", "nothing"),
+        "96, 60: spatial gate, post", first=True),
+    Row("Clothes (Fashion-MNIST): SE after rather than before?", clothes, "SE, post", "SE, pre"),
+    Row("Photographs (small CIFAR-10): SE after, against nothing?", photographs, "SE, post", "plain", first=True),
+    Row("A fresh gate in a trained host, norms not settled?", norms, "SE, as made", "nothing", first=True),
     Row("... after the norms have seen 100 batches?", norms, "SE, as made, norms 100", "nothing"),
 )
-HEAD = ("question", "compared", "answer", "difference", "95 % interval", "pairs", "file")
+HEAD = ("question", "compared", "answer", "difference", "95 % interval", "pairs", "on other seeds", "weights more", "file")
+
+
+def found(row: Row, study: Study | None) -> tuple[Verdict | None, list[Result]]:
+    """What a study says of the contrast, as far as it has run, and its results."""
+    results = [r for r in read(study.path) if r.error is None] if study and study.path.exists() else []
+    said = [v for v in verdict.verdicts(study, results) if (v.ours, v.control) == (row.ours, row.control)] if results else []
+    return (said[0] if said else None), results
+
+
+def weights(row: Row, results: Sequence[Result]) -> str:
+    """Parameters of ours minus those of the control."""
+    ours, control = (fmean(r.parameters for r in results if r.trial.arm == row.study.trial(arm, 0).arm)
+                     for arm in (row.ours, row.control))
+    return f"{ours - control:+,.0f}"
 
 
 def answer(row: Row) -> list[str]:
     """The cells of one row; no verdict before all seeds of the study have run."""
     compared, file = f"{row.ours} - {row.control}", f"{row.study.name}.jsonl"
-    results = [r for r in read(row.study.path) if r.error is None] if row.study.path.exists() else []
-    found = [v for v in verdict.verdicts(row.study, results) if (v.ours, v.control) == (row.ours, row.control)]
-    if not found:
-        return [row.question, compared, "not run yet", "", "", "0", file]
-    d = found[0].difference
-    return [row.question, compared, found[0].word, f"{d.mean:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}", str(d.n), file]
+    said, results = found(row, row.study)
+    if said is None:
+        return [row.question, compared, "not run yet", "", "", "0", "", "", file]
+    d, again = said.difference, found(row, row.again)[0]
+    return [row.question, compared, said.word, f"{d.mean:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}", str(d.n),
+            again.word if again else "not run yet" if row.again else "", weights(row, results), file]
 
 
 def table(rows: Sequence[Row] = ROWS) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""All recorded studies as one map: what a mechanism gained over the plain host, by task and socket."""
+"""All recorded studies as one map, what a mechanism gained by task and socket; and the course's picture of early and late."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import nan
 from statistics import fmean
 
+from .answer import nearest, what
 from .catalogue import CATALOGUE
 from .results import finished, read
 from .study import Study
@@ -44,3 +45,18 @@ def overview(studies: Iterable[Study] | None = None) -> tuple[list[list[float]],
     table = [[fmean(found[task, mechanism, at]) if (task, mechanism, at) in found else nan for at in columns]
              for task, mechanism in rows]
     return table, [f"{task}: {mechanism}" for task, mechanism in rows], columns
+
+
+def crossing() -> dict[str, dict[str, dict[int, float]]]:
+    """Two mechanisms, each alone at one place of the small host: label -> place -> seed -> accuracy, for `plots.depth`.
+
+    A channel gate on the task that asks which channel to read, a spatial gate on the one that asks which place.
+
+    Raises:
+        FileNotFoundError: a file of results is not there; the message says how to get it back.
+    """
+    lines = {}
+    for label, study, mechanism in (("ECA on what", what, "ECA"), ("spatial gate on nearest", nearest, "15x15")):
+        runs = study.runs(read(study.path), of=f"{mechanism}, ")
+        lines[label] = {place: seeds for place, seeds in runs.items() if seeds and "every" not in place}
+    return lines
