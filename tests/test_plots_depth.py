@@ -1,4 +1,4 @@
-"""What comes out against the place: every seed and every mean at its own place, in the order of the first label."""
+"""What comes out against the place: every seed and every mean at its own place, in order."""
 
 import numpy as np
 import pytest
@@ -29,6 +29,14 @@ def test_every_seed_and_every_mean_stands_at_its_place():
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == list(LINES["ECA"])
 
 
+def test_an_order_of_ones_own_moves_seeds_means_and_names():
+    fig = plots.depth({"ECA": {"b": [0.2], "a": [0.9]}}, order=["a", "x", "b"])
+    (mean,) = parts(fig, "mean")
+    assert sorted(map(tuple, mean.get_xydata())) == [(0.0, 0.9), (2.0, 0.2)]
+    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["a", "x", "b"] and "from a to b" in fig.alt
+    assert mean.get_xydata()[0][0] == 0, "the line runs in the order of the places"
+
+
 def test_the_words_say_places_means_and_how_many_seeds():
     said = plots.depth(LINES, title="Early", reference=1 / 3, reference_label="a guess").alt
     assert "Early. " in said and "from input to post 2" in said and "Dashed line: a guess at 0.33." in said
@@ -38,7 +46,7 @@ def test_the_words_say_places_means_and_how_many_seeds():
 
 @pytest.mark.parametrize("lines, message", [
     ({}, "wanted label"), ({"ECA": {}}, "wanted label"), ([1], "wanted label"),
-    ({"ECA": {"input": [1.0]}, "SE": {"post 9": [0.5]}}, "place 'post 9' is not among those of the first label: input"),
+    ({"ECA": {"input": [1.0]}, "SE": {"post 9": [0.5]}}, "place 'post 9' is not among those in order: input"),
     ({"ECA": {"input": [float("nan")]}}, "input"),
 ])
 def test_what_cannot_be_drawn_is_refused(lines, message):

@@ -40,8 +40,8 @@ def family_of(label: str, families: dict | None = None) -> str:
 
 
 def number(v: float) -> str:
-    """A value as alt texts and labels say it: two decimals below ten, else three digits."""
-    return f"{v:.2f}".replace("-0.00", "0.00") if abs(v) < 10 else f"{v:.3g}"
+    """A value as alt texts and labels say it: two decimals below ten, else four digits."""
+    return f"{v:.2f}".replace("-0.00", "0.00") if abs(v) < 10 else f"{v:.4g}"
 
 
 def capital(text: str) -> str:

@@ -1,6 +1,8 @@
 """What comes out against where it is plugged in, from the picture to the last map. Lessons reach this through `plots`."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .charts import capital, dashed_lines, family_of, margin_labels, number, reference_lines
@@ -11,25 +13,25 @@ STYLES = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2))      # of the lines: two mecha
 
 
 @styled
-def depth(lines: dict, ylabel: str = "accuracy on unseen digits", title: str | None = None, families: dict | None = None,
-          reference=None, reference_label: str | None = None):
+def depth(lines: dict, ylabel: str = "accuracy on unseen digits", xlabel: str = "", title: str | None = None,
+          families: dict | None = None, reference=None, reference_label: str | None = None, order: Sequence[str] | None = None):
     """One line for each mechanism: its mean over seeds at each place, in the order in which the data meets the places.
 
     Args:
-        lines: label -> {place -> values by seed}; values a list, or a dict seed -> value as `Study.runs` makes it. The first
-            label has the places in order; the others may lack some, and have none that the first lacks.
+        lines: label -> {place -> values by seed}; values a list, or a dict seed -> value as `Study.runs` makes it.
         families: label -> family, for colour and marker; otherwise the mechanism named in the label decides.
         reference: a value, or {label: value}: a dashed line with its name.
+        order: the places in order; None: those of the first label. A label may lack some of them, and has no others.
 
     Raises:
-        ValueError: no lines, a place that the first label lacks, values that are not finite.
+        ValueError: no lines, a place that is not in the order, values that are not finite.
     """
     if not isinstance(lines, dict) or not lines or not all(isinstance(v, dict) and v for v in lines.values()):
         raise ValueError(f"lines: wanted label -> {{place: values by seed}}, got {lines!r}")
-    order = list(next(iter(lines.values())))
+    order = list(next(iter(lines.values())) if order is None else order)
     for label, line in lines.items():
         if strange := [place for place in line if place not in order]:
-            raise ValueError(f"lines[{label!r}]: place {strange[0]!r} is not among those of the first label: {', '.join(order)}")
+            raise ValueError(f"lines[{label!r}]: place {strange[0]!r} is not among those in order: {', '.join(order)}")
     dashed = reference_lines(reference, reference_label)
     fig = new_figure(8.2, 4.0, title)
     ax, words, shown, ends = fig.add_subplot(), [], list(dashed.values()), []
@@ -37,7 +39,7 @@ def depth(lines: dict, ylabel: str = "accuracy on unseen digits", title: str | N
     for (label, line), shift, dashes in zip(lines.items(), aside, STYLES * len(lines), strict=False):
         family = family_of(label, families)
         colour, at, means, counts = FAMILY_COLOURS[family], [], [], set()
-        for place, seeds in line.items():
+        for place, seeds in sorted(line.items(), key=lambda entry: order.index(entry[0])):
             seeds = list(seeds.values()) if isinstance(seeds, dict) else seeds
             v = to_array(seeds, f"lines[{label!r}][{place!r}]", 1, "one per seed")
             at.append(order.index(place) + shift)
@@ -48,15 +50,15 @@ def depth(lines: dict, ylabel: str = "accuracy on unseen digits", title: str | N
             shown += [*v]
         ax.plot(at, means, color=darker(colour), linewidth=2.2, dashes=dashes or (None, None), zorder=2, gid="mean")
         ends.append((means[-1], label, darker(colour)))
-        said = ", ".join(f"{place} {number(m)}" for place, m in zip(line, means, strict=True))
+        said = ", ".join(f"{place} {number(m)}" for place, m in zip(sorted(line, key=order.index), means, strict=True))
         seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
         words.append(f"{label}: mean at {said}; {seeds} seed{'s' * (max(counts) > 1)}.")
-    ax.set(ylabel=ylabel, ylim=value_limits(shown, shown), xlim=(-0.4, len(order) - 0.6))
+    ax.set(ylabel=ylabel, xlabel=xlabel, ylim=value_limits(shown, shown), xlim=(-0.4, len(order) - 0.6))
     ax.set_xticks(range(len(order)), [wrap(place, 0.75, 9) for place in order])
     ax.grid(axis="y")
     dashed_lines(ax, dashed)
     ax.set_title("one mark per seed; line: mean" + "".join(f"; dashed: {k} {number(v)}" for k, v in dashed.items()))
     margin_labels(ax, ends)
     words += [f"Dashed line: {k} at {number(v)}." for k, v in dashed.items()]
-    fig.alt = f"{opening(title)}{capital(ylabel)} by place, from {order[0]} to {order[-1]}. {' '.join(words)}"
+    fig.alt = f"{opening(title)}{capital(ylabel)} by {xlabel or 'place'}, from {order[0]} to {order[-1]}. {' '.join(words)}"
     return fig

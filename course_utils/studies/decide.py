@@ -13,7 +13,7 @@ from ..tables import as_html, as_text
 from . import verdict
 from .answer import apart, both, clutter, longer, nearest, norms, relate, shuffled, subtle, what
 from .catalogue import CATALOGUE
-from .follow import clothes, photographs, residual
+from .follow import clothes, one_summary, photographs, residual
 from .results import read
 from .study import Study
 from .trial import Result
@@ -43,7 +43,10 @@ ROWS = (
     Row("... and early with the same weights spread out, to reach as far?", nearest,
         "15x15, every 2nd, post 1", "15x15, post 1", first=True),
     Row("... and for a small window, spread out?", nearest, "7x7, every 2nd, post 2", "7x7, post 2"),
-    Row("Two places compared (mixing): late rather than early?", relate, "non-local, post 3", "non-local, post 1", first=True),
+    Row("Two places compared, pair by pair (non-local): late rather than early?", relate, "non-local, post 3",
+        "non-local, post 1"),
+    Row("Two places compared by one summary of the picture (GC): late rather than early?", one_summary, "GC, post 4",
+        "GC, post 1", first=True),
     Row("Late channel gate, colours kept apart: does it work again?", apart, "apart: SE, post 4", "mixed: SE, post 4"),
     Row("Late channel gate: better where the colours stay apart than in as small a host that mixes them?", shuffled,
         "apart: SE, post 4", "shuffled: SE, post 4", first=True),
