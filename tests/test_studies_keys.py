@@ -33,6 +33,7 @@ KEPT = {
     "09_depth_what_again": (56, "8814499a6a7f66df"),
     "10_depth_nearest_again": (72, "46fcee5b0c4ddf42"),
     "09_depth_shuffled_again": (32, "97ee7d5852010a01"),
+    "10_depth_reach": (32, "93e97f460cbe8239"),
     "10_depth_gc": (40, "68661858f3b82c0f"),
     "09_depth_apart_again": (40, "4169453e996da55c"),
     "09_depth_residual": (48, "75f23f917e43dab5"),

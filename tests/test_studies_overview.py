@@ -5,9 +5,9 @@ import math
 import pytest
 from trials import plain_surroundings  # noqa: F401
 
-from course_utils.studies import Result, Study
+from course_utils.studies import Result, Study, Trial
 from course_utils.studies import study as module
-from course_utils.studies.overview import gains, overview
+from course_utils.studies.overview import gains, overview, said
 from course_utils.studies.results import write
 
 ARMS = {"plain": {}, "pre": {"mechanism": "se", "at": "pre"}, "post": {"mechanism": "se", "at": "post"},
@@ -35,14 +35,25 @@ def test_a_gain_is_against_the_plain_host_of_the_same_seed_host_and_budget(study
 
 
 def test_the_map_has_a_row_for_each_mechanism_on_a_task_and_nothing_where_nothing_was_run(study):
+    write(Result(study.trial("plain", 3), 0.3, 1.0, 1), study.path)
     table, rows, columns = overview([study])
     assert (rows, columns) == (["what: se"], ["pre", "post"])
-    assert table[0] == pytest.approx([0.1325, -0.1])
-    other = Study("other", "Lesson 99: other.", {"task": "twins", "steps": 5}, {k: ARMS[k] for k in ("plain", "pre")}, seeds=(1,))
-    for arm in other.arms:
-        write(Result(other.trial(arm, 1), 0.5, 1.0, 1), other.path)
+    assert table[0] == pytest.approx([0.1325, (0.4 - 0.1 - 0.1) / 3])
+    other = Study("other", "Lesson 99: other.", {"task": "twins", "steps": 5}, {k: ARMS[k] for k in ("plain", "pre", "post")},
+                  seeds=(1, 2, 3))
+    for trial in other.trials():
+        if trial.at != "post" or trial.seed < 3:      # two pairs are too few for a number
+            write(Result(trial, 0.5, 1.0, 1), other.path)
     table, rows, _ = overview([study, other])
     assert rows == ["twins: se", "what: se"] and table[0][0] == 0 and math.isnan(table[0][1])
+
+
+def test_gates_of_different_windows_are_different_mechanisms():
+    """Catches one number for the mean of a gate that sees far and one that does not."""
+    gate = {"mechanism": "spatial_gate", "at": "input"}
+    assert said(Trial("nearest", options={"kernel_size": 7, "dilation": 1}, **gate)) == "spatial_gate 7x7"
+    assert said(Trial("nearest", options={"kernel_size": 15, "dilation": 4}, **gate)) == "spatial_gate 15x15, every 4"
+    assert said(Trial("nearest", **gate)) == "spatial_gate" and said(Trial("what", mechanism="se")) == "se"
 
 
 def test_a_study_without_a_file_is_left_out(study):

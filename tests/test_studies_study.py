@@ -180,3 +180,12 @@ def test_a_study_cannot_be_changed():
     base["steps"], arms["pre"]["at"] = 1, "inner"
     assert study.trials() == before, "it is what it was when it was made"
     assert isinstance(made(contrasts=[["pre", "post"]]).contrasts[0], tuple)
+
+
+def test_a_title_says_how_many_whole_seeds_there_are_until_all_are():
+    study = Study("mine", "Lesson 99: x.", {"task": "what"}, {"plain": {}, "SE": {"mechanism": "se"}}, seeds=(1, 2, 3))
+    results = [Result(trial, 0.5, 1.0, 1) for trial in study.trials()]
+    assert study.so_far(results) == "" and study.so_far([]) == " (0 of 3 seeds so far)"
+    assert study.so_far(results[:-1]) == " (2 of 3 seeds so far)", "a seed that lacks an arm is not whole"
+    failed = Result(results[0].trial, error="x")
+    assert study.so_far([failed, *results[1:]]) == " (2 of 3 seeds so far)"

@@ -13,7 +13,7 @@ from ..tables import as_html, as_text
 from . import verdict
 from .answer import apart, both, clutter, longer, nearest, norms, relate, shuffled, subtle, what
 from .catalogue import CATALOGUE
-from .follow import clothes, one_summary, photographs, residual
+from .follow import clothes, equal_reach, one_summary, photographs, residual
 from .results import read
 from .study import Study
 from .trial import Result
@@ -38,11 +38,12 @@ class Row:
 
 ROWS = (
     Row("A choice between channels: early rather than late?", what, "ECA, post 1", "ECA, post 4", first=True),
-    Row("A choice between places, window of 60 pixels: late rather than early?", nearest, "15x15, post 4", "15x15, post 1",
+    Row("A choice between places, gate of 15x15: late rather than early?", nearest, "15x15, post 4", "15x15, post 1",
         first=True),
     Row("... and early with the same weights spread out, to reach as far?", nearest,
         "15x15, every 2nd, post 1", "15x15, post 1", first=True),
     Row("... and for a small window, spread out?", nearest, "7x7, every 2nd, post 2", "7x7, post 2"),
+    Row("... and early against late, where both see equally far?", equal_reach, "sees 63, early", "sees 63, late"),
     Row("Two places compared, pair by pair (non-local): late rather than early?", relate, "non-local, post 3",
         "non-local, post 1"),
     Row("Two places compared by one summary of the picture (GC): late rather than early?", one_summary, "GC, post 4",

@@ -33,6 +33,14 @@ residual = Study(
     named("SE", (("post 1", "post 3"), ("after_add 1", "after_add 3"), ("after_add 1", "post 1"), ("input", "after_add 3"))),
     ("accuracy", "take_off"), SEEDS, ceiling=0.97)
 
+# Is it reach alone? The same 98 weights that see equally far, early and late: at the border (39 pixels), and well beyond (63).
+SEES = {"sees 39, early": {**spatial(7, 3), **POST["post 1"]}, "sees 39, late": {**spatial(7), **POST["post 3"]},
+        "sees 63, early": {**spatial(7, 5), **POST["post 1"]}, "sees 63, late": {**spatial(7, 2), **POST["post 3"]}}
+equal_reach = Study(
+    "10_depth_reach", "Lesson 10: gates of equal weights that see equally far, early and late, on `nearest`.",
+    dict(nearest.base), SEES, tuple((f"sees {r}, early", f"sees {r}, late") for r in (39, 63)), ("accuracy", "take_off"),
+    CONFIRMED, ceiling=0.975)
+
 # The counts of `relate` suggested it, and no contrast there had named it: one summary of the picture helps the more often, the
 # later it is made. On seeds that suggested nothing.
 one_summary = Study(
@@ -85,6 +93,6 @@ by_hand = Study(
     {"task": "search", "steps": 400}, {"by hand": {"host": "red_patch"}, "learned": {"host": "zoom"}},
     (("by hand", "learned"),), ("accuracy",), SEEDS)
 
-FOLLOW: tuple[Study, ...] = (confirmed(what, ("plain", "ECA, input", "SE, input")), confirmed(nearest, ("plain",)),
+FOLLOW: tuple[Study, ...] = (confirmed(what, ("plain", "ECA, input", "SE, input")), confirmed(nearest, ("plain",)), equal_reach,
                              one_summary, confirmed(shuffled), confirmed(apart), residual, clothes, photographs,
                              confirmed(norms), multiply, reach, position, cooled, by_hand)

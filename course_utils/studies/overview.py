@@ -13,6 +13,7 @@ from .results import finished, read
 from .study import Study
 from .trial import PLAIN, Trial
 
+FEWEST = 3      # pairs behind a number of the map: one run is luck
 SOCKETS = ("input", "pre", "inner", "post", "after_add", "identity", "both", "instead", "head")
 
 
@@ -21,10 +22,18 @@ def plain(trial: Trial) -> Trial:
     return replace(trial, mechanism=None, at="none", **PLAIN)
 
 
+def said(trial: Trial) -> str:
+    """The mechanism, with the size of its window where it has one: "spatial_gate 7x7"."""
+    options = dict(trial.options)
+    size = f" {options['kernel_size']}x{options['kernel_size']}" if trial.mechanism == "spatial_gate" and options else ""
+    return trial.mechanism + size + (f", every {options['dilation']}" if options.get("dilation", 1) > 1 else "")
+
+
 def gains(studies: Iterable[Study] | None = None) -> dict[tuple[str, str, str], list[float]]:
     """(task, mechanism, socket) -> accuracy minus that of the plain host, one for each trial that has its pair.
 
-    Only trials from the beginning, with attention at all places of the socket: single places have figures of their own.
+    Only trials from the beginning, with attention at all places of the socket: single places have figures of their own. The
+    mechanism is as `said`.
     """
     done: dict[Trial, float] = {}
     for study in CATALOGUE.values() if studies is None else studies:
@@ -33,13 +42,13 @@ def gains(studies: Iterable[Study] | None = None) -> dict[tuple[str, str, str], 
     found: dict[tuple[str, str, str], list[float]] = {}
     for trial, accuracy in done.items():
         if trial.mechanism and not (trial.layers or trial.stages or trial.before) and plain(trial) in done:
-            found.setdefault((trial.task, trial.mechanism, trial.at), []).append(accuracy - done[plain(trial)])
+            found.setdefault((trial.task, said(trial), trial.at), []).append(accuracy - done[plain(trial)])
     return found
 
 
 def overview(studies: Iterable[Study] | None = None) -> tuple[list[list[float]], list[str], list[str]]:
-    """Mean gains as a table with its rows ("what: se") and columns (sockets); NaN where nothing was measured."""
-    found = gains(studies)
+    """Mean gains as a table with its rows ("what: se") and columns (sockets); NaN where there are no FEWEST pairs."""
+    found = {place: values for place, values in gains(studies).items() if len(values) >= FEWEST}
     rows = sorted({(task, mechanism) for task, mechanism, _ in found})
     columns = [socket for socket in SOCKETS if any(at == socket for _, _, at in found)]
     table = [[fmean(found[task, mechanism, at]) if (task, mechanism, at) in found else nan for at in columns]

@@ -171,6 +171,12 @@ class Study:
         return {arm.removeprefix(of): {s: found[t] for s in seeds if (t := self.trial(arm, s)) in found}
                 for arm in self.arms if arm.startswith(of)}
 
+    def so_far(self, results: Iterable[Result]) -> str:
+        """For the title of a figure: nothing once all seeds have run, else " (2 of 8 seeds so far)"."""
+        done = {r.trial for r in results if r.error is None}
+        whole = sum(all(trial in done for trial in self.trials([seed])) for seed in self.seeds)
+        return "" if whole == len(self.seeds) else f" ({whole} of {len(self.seeds)} seeds so far)"
+
     def curves(self, results: Iterable[Result], arms: Iterable[str] = ()) -> dict[str, tuple[list[int], list[list[float]]]]:
         """Arm -> (steps, one curve on unseen pictures for each seed), as `plots.curves` draws them; `arms`: some, or all."""
         found = {r.trial: r.curve for r in results if r.error is None}
