@@ -1,5 +1,7 @@
 """What a study says is made from its results, and says no more than they do."""
 
+from dataclasses import replace
+
 import pytest
 from trials import plain_surroundings  # noqa: F401
 
@@ -81,6 +83,9 @@ def test_arms_say_how_many_took_off_and_how_good_those_are():
     assert pre.arrived.k == 4 and pre.of_those == pytest.approx((0.89 + 0.9 + 0.88 + 0.89) / 4)
     head, rows = verdict.arm_rows(STUDY, late)
     assert head[4] == "took off" and rows[1][:2] == ["pre", "8"] and rows[1][4] == "4 of 8" and len(rows[0]) == len(head)
+    assert head[3] == "lowest to highest" and rows[1][3] == "0.300 to 0.900", "an interval of the mean of two clumps"
+    head, rows = verdict.arm_rows(replace(STUDY, outcomes=("accuracy",)), late)
+    assert head[3:] == ["95 % interval"] and rows[1][3].startswith("0.3") and rows[1][3] != "0.300 to 0.900"
 
 
 def test_curves_are_one_for_each_seed_of_an_arm():

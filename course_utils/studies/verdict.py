@@ -151,11 +151,20 @@ def sentences(study: Study, results: Iterable[Result]) -> str:
 
 
 def arm_rows(study: Study, results: Iterable[Result]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table of arms."""
-    head, rows = ["arm", "n", "accuracy at the end", "95 % interval", "took off", "95 % interval", "median step", "of those"], []
+    """Head and rows of the table of arms.
+
+    Where runs take off or do not, their values fall in clumps, of which an interval of the mean says nothing: the lowest and the
+    highest stand there instead.
+    """
     found = arms(study, results)
+    counted = any(arm.arrived for arm in found)
+    head = ["arm", "n", "accuracy at the end", "lowest to highest" if counted else "95 % interval",
+            "took off", "95 % interval", "median step", "of those"]
+    rows = []
     for arm in found:
         mean, low, high = stats.t_interval(arm.values)
+        if counted:
+            low, high = min(arm.values), max(arm.values)
         row = [arm.name, str(len(arm.values)), f"{mean:.3f}", "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"]
         if arm.arrived:
             row += [f"{arm.arrived.k} of {arm.arrived.n}", f"{arm.arrived.low:.2f} to {arm.arrived.high:.2f}",
