@@ -7,7 +7,7 @@ from course_utils import attention, cost
 from course_utils.hosts import RedPatchHost, SmallHost
 from course_utils.studies import Trial, network
 from course_utils.studies.controls import CONTROLS, Added, CooledDynamicConv, LargeConv
-from course_utils.studies.follow import FOLLOW, confirmed, named_in
+from course_utils.studies.follow import confirmed, named_in, residual
 from course_utils.tasks import make
 
 
@@ -68,7 +68,7 @@ def test_a_trial_plugs_a_control_in_with_its_options_and_the_weights_of_the_plai
 
 
 def test_a_confirmation_has_the_arms_of_all_contrasts_and_other_seeds():
-    first = FOLLOW[5]
+    first = residual
     again = confirmed(first, ("plain",))
     assert list(again.arms) == ["plain", *named_in(first)] and again.contrasts == first.contrasts
     assert not set(again.seeds) & set(first.seeds)
