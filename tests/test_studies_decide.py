@@ -8,6 +8,7 @@ from course_utils.studies import CATALOGUE, Result, crossing, decide, read
 from course_utils.studies import study as module
 from course_utils.studies.answer import PLACES, nearest, what
 from course_utils.studies.results import write
+from course_utils.tables import as_markdown
 
 
 @pytest.mark.parametrize("row", decide.ROWS, ids=lambda row: f"{row.study.name}-{row.ours}")
@@ -61,6 +62,10 @@ def test_the_readme_shows_what_the_files_of_results_say_now():
 def test_a_readme_without_the_marks_is_refused(text):
     with pytest.raises(ValueError, match="answer: begin"):
         make_answer.with_answer(text)
+
+
+def test_a_cell_of_a_page_cannot_end_its_column():
+    assert as_markdown(["a", "b"], [["x|y", "1"]]) == "| a | b |\n| --- | --- |\n| x\\|y | 1 |"
 
 
 def test_the_picture_shows_both_curves_with_all_that_has_run():

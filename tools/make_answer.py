@@ -6,6 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from marks import between  # noqa: E402
+
 from course_utils import plots, studies, tables  # noqa: E402  (the path comes first)
 from course_utils.studies import decide  # noqa: E402
 
@@ -22,16 +24,9 @@ def short(cells: list[str]) -> list[str]:
 
 
 def with_answer(text: str) -> str:
-    """The text with the present answer between its two marks.
-
-    Raises:
-        ValueError: the marks are not there, once each and in order.
-    """
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise ValueError(f"README.md must hold {BEGIN.strip()!r} and, after it, {END!r}, once each")
-    before, _, rest = text.partition(BEGIN)
-    table = tables.as_markdown(HEAD, map(short, decide.table([row for row in decide.ROWS if row.first])))
-    return before + BEGIN + table + "\n" + END + rest.partition(END)[2]
+    """The text with the present answer between its two marks; ValueError without them."""
+    rows = decide.table([row for row in decide.ROWS if row.first])
+    return between(text, BEGIN, END, tables.as_markdown(HEAD, map(short, rows)))
 
 
 def picture():
