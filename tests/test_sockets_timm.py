@@ -15,8 +15,8 @@ MODELS = {
                       {"pre": 12, "inner": 12, "post": 12, "after_add": 12, "identity": 12, "between": 3}),
     "regnety_002": ({"zero_init_last": False},
                     {"pre": 13, "inner": 13, "post": 13, "after_add": 13, "identity": 13, "between": 3}),
-    # Three paths are added in a block, two of them convolutions: attention before each of them.
-    "repvgg_a0": ({}, {"pre": 39, "post": 22, "after_add": 22, "identity": 22, "between": 4, "input": 2}),
+    # Three paths are added that could be one convolution, and will be: no residual block, and one place before and after all.
+    "repvgg_a0": ({}, {"pre": 22, "post": 22, "inner": 0, "after_add": 0, "identity": 0, "between": 4}),
     "mobilenetv4_conv_small": ({}, {"pre": 12, "inner": 12, "post": 12, "after_add": 10, "identity": 10, "between": 1}),
     # Its skips come from outside of the block.
     "dla34": ({}, {"pre": 12, "inner": 12, "post": 12, "after_add": 12, "identity": 0, "between": 3}),
@@ -95,7 +95,7 @@ def test_after_the_addition_both_branch_and_skip_are_weighed(model):
     """The whole output of the block is halved, once."""
     net, pictures, *_, places = model
     units = list(dict.fromkeys(p.unit for p in places if p.socket == "after_add"))
-    for unit in (units[0], units[len(units) // 2]):
+    for unit in {*units[:1], *units[len(units) // 2:][:1]}:
         before = output_of(net, unit, pictures[:1])
         plug_in(net, lambda channels: Half(), "after_add", layers=lambda p, unit=unit: p.unit == unit, start="as_made")
         after = output_of(net, unit, pictures[:1])

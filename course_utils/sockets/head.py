@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .paths import producer
-from .probe import Call, Node, Run
+from .record import Call, Node, Run
 
 POOLS = frozenset({"mean", "adaptive_avg_pool2d", "avg_pool2d", "flatten", "squeeze", "view", "reshape"})
 
@@ -40,7 +40,7 @@ def last_map(run: Run) -> tuple[Node, Node] | None:
 def is_mean(call: Call) -> bool:
     """Does this module pool by the plain mean? Seen from the functions on the way from what it read to what it gave."""
     node = call.output
-    while node is not call.inputs[0]:
+    while node is not call.first:
         if node.function not in POOLS or len(node.inputs) != 1:
             return False
         node = node.inputs[0]
@@ -54,7 +54,7 @@ def pooling(run: Run) -> Pooling | None:
     node, pooled = found
     for call in reversed(run.calls):
         out = call.output
-        if (call.inputs[:1] == (node,) and out is not None and len(out.shape) in (2, 4) and one_position(out.shape)
+        if (call.first is node and out is not None and len(out.shape) in (2, 4) and one_position(out.shape)
                 and out.shape[1] == node.shape[1] and is_mean(call)):
             return Pooling(call, "instead", node, flat=len(out.shape) == 2)
     relu = False

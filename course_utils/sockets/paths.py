@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .probe import Call, Node, Run
+from .record import Call, Node, Run
 from .units import ELEMENTWISE, Unit
 
 
@@ -38,31 +38,39 @@ def producer(run: Run, node: Node, within: Call) -> Call | None:
         node = node.inputs[0]
 
 
-def in_branch(run: Run, node: Node, unit: Unit) -> bool:
-    """Does this node lie on the way to the end of the branch, and not on the skip?"""
-    return run.uses(unit.branch, node) and not (unit.skip and run.uses(unit.skip, node))
+def in_branch(run: Run, node: Node, unit: Unit, ends: tuple[Node, ...] = ()) -> bool:
+    """Does this node lie on the way to the end of the branch (or one of several ends), and not on the skip?"""
+    return any(run.uses(end, node) for end in ends or (unit.branch,)) and not (unit.skip and run.uses(unit.skip, node))
 
 
-def readers(run: Run, node: Node, unit: Unit) -> list[Call]:
-    """The innermost modules of the unit's branch that read this node first and make something of it."""
-    found = [c for c in run.calls if c.inputs and c.inputs[0] is node and c.within(unit.call) and c is not unit.call
-             and c.output is not None and c.output is not node and in_branch(run, c.output, unit)]
+def readers(run: Run, node: Node, unit: Unit, ends: tuple[Node, ...] = ()) -> list[Call]:
+    """The innermost modules of the unit's branch that read this node first and make something of it.
+
+    Not those that get it and leave it, as a decoder that takes all maps and drops the picture.
+    """
+    found = [c for c in run.calls if c.first is node and c.within(unit.call) and c is not unit.call
+             and any(r.owner is not None and r.owner.within(c) for r in node.readers)
+             and any(n is not node and in_branch(run, n, unit, ends) for n in c.outputs)]
     return [c for c in found if not any(d is not c and d.within(c) for d in found)]
 
 
-def entries(run: Run, unit: Unit) -> list[Call]:
+def entries(run: Run, unit: Unit, ends: tuple[Node, ...] = ()) -> list[Call]:
     """The innermost modules through which the fork enters the branch: one, or one for each of several paths.
 
+    Where one module inside the unit takes the fork and holds all these paths, it is that one.
     Goes on behind what attention cannot join: a ReLU that is used elsewhere too, and a function of single values.
     """
     found: list[Call] = []
     waiting = [unit.fork]
     while waiting:
         node = waiting.pop()
-        calls = readers(run, node, unit)
+        calls = readers(run, node, unit, ends)
         found += [c for c in calls if not shared_without_weights(run, c)]
         waiting += [c.output for c in calls if shared_without_weights(run, c)]
         if not calls:
             waiting += [r for r in node.readers
-                        if r.function in ELEMENTWISE and r.shape == node.shape and in_branch(run, r, unit)]
-    return list({c.module: c for c in found}.values())
+                        if r.function in ELEMENTWISE and r.shape == node.shape and in_branch(run, r, unit, ends)]
+    found = list({c.module: c for c in found}.values())
+    whole = [c for c in run.calls if c.first is unit.fork and c.within(unit.call) and c not in (unit.call, run.root)
+             and all(f.within(c) for f in found)] if len(found) > 1 else []
+    return whole[-1:] or found

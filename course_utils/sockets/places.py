@@ -9,11 +9,12 @@ from torch import nn
 
 from .head import pooling
 from .paths import entries, makers, producer
-from .probe import Call, Node, Run
+from .record import Call, Node, Run
 from .skip import Skip, can_be_rewritten
 from .units import ELEMENTWISE, Unit, blocks, convolutions, line_of, single_convolutions, with_norm
 
 UNITS = ("block", "conv")
+CUTS = ("getitem", "narrow", "chunk", "split", "slice")
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,13 @@ class Finder:
         self.unit = unit or ("block" if self.blocks else "conv")
         self.units = self.blocks if self.unit == "block" else single_convolutions(run)
         self.stages = list(dict.fromkeys(u.end.size for u in self.units))
+        self.missed: dict[str, list[tuple[str, str]]] = {}      # socket -> units without a place there, and why
 
     def at(self, socket: str) -> list[Place]:
         """The places of one socket, in the order of the network; of `both`, those of pre and post."""
         if socket == "both":
             return [*self.at("pre"), *self.at("post")]
+        self.missed[socket] = []
         found = FIND[socket](self)
         return list({(p.module, p.side, p.skip): p for p in found}.values())      # a module that is used twice: once
 
@@ -66,9 +69,17 @@ class Finder:
         """A place that belongs to no unit."""
         return Place(socket, name, call.name, side, stage, node.shape[1], node.size, self.run.times(call), **more)
 
+    def miss(self, socket: str, unit: Unit, why: str) -> None:
+        """Note that a unit has no place at this socket."""
+        self.missed[socket].append((unit.name, why))
+
+    def missed_at(self, socket: str) -> list[tuple[str, str]]:
+        """Units that have no place at a socket, with the reason; of `both`, those that have none at pre or at post."""
+        return [m for at in (("pre", "post") if socket == "both" else (socket,)) for m in self.missed.get(at, ())]
+
     def last(self, unit: Unit) -> Call | None:
         """The module at the end of the unit's branch."""
-        if self.unit == "conv":
+        if self.unit == "conv" and (unit.call.output is unit.branch or isinstance(unit.call.module, nn.Conv2d)):
             return with_norm(self.run, unit.call)
         return producer(self.run, unit.branch, unit.call)
 
@@ -79,11 +90,12 @@ class Finder:
 
 
 def find_input(net: Finder) -> Iterator[Place]:
-    """Before the modules that read the picture, as long as it has kept its size."""
+    """Before the modules that read the picture, as long as it has its channels and no convolution has seen it."""
+    seen = [c.output for c in convolutions(net.run)]
     for node in net.run.gateways():
-        if node.is_map and node.size == net.run.size[1:]:
-            picture = Unit("picture", net.run.root, node, net.run.root.output)
-            if calls := entries(net.run, picture):
+        if node.is_map and node.shape[1] == net.run.size[0] and not any(net.run.uses(node, out) for out in seen):
+            picture = Unit("picture", net.run.root, node, net.run.root.outputs[0])
+            if calls := entries(net.run, picture, net.run.root.outputs):
                 yield from (net.apart("input", "picture", c, "before", node) for c in calls)
                 return
 
@@ -91,17 +103,38 @@ def find_input(net: Finder) -> Iterator[Place]:
 def find_pre(net: Finder) -> Iterator[Place]:
     """Before a convolution, or before the modules through which a block's branch begins."""
     for unit in net.units:
-        for call in [unit.call] if net.unit == "conv" else entries(net.run, unit):
-            yield net.place("pre", unit, call, "before", call.inputs[0])
+        calls = [unit.call] if net.unit == "conv" else entries(net.run, unit)
+        for call in calls:
+            yield net.place("pre", unit, call, "before", call.first)
+        if not calls:
+            net.miss("pre", unit, "its branch begins in a line of code")
 
 
 def find_inner(net: Finder) -> Iterator[Place]:
-    """In a block, after its last window with its norm, if the branch goes on behind it."""
+    """In a block, after its last window with its norm, if the branch goes on behind it; of parallel ones, where they have met."""
     for unit in net.units if net.unit == "block" else ():
         end = net.last(unit)
-        inside = [c for conv in net.windows(unit) if (c := with_norm(net.run, conv)) is not end]
-        if inside:
-            yield net.place("inner", unit, inside[-1], "after", inside[-1].output)
+        inside = [conv for conv in net.windows(unit) if with_norm(net.run, conv) is not end]
+        met = met_by(net, unit, inside) if inside else None
+        if met and met[0].module is not (end.module if end else None):
+            yield net.place("inner", unit, met[0], met[1], met[2])
+        else:
+            net.miss("inner", unit, "its paths meet in a line of code" if inside and not met else
+                     "nothing of its branch lies behind a window")
+
+
+def met_by(net: Finder, unit: Unit, windows: list[Call]) -> tuple[Call, str, Node] | None:
+    """Where the outputs of all these windows have come together first: after a module, or before the one that reads them."""
+    for node in net.run.gateways(unit.fork, (unit.branch,)):
+        if not node.is_map or not all(net.run.uses(node, c.output) for c in windows):
+            continue
+        conv = [c for c in windows if c.output is node]
+        if made := conv or makers(net.run, node, unit.call):
+            behind = with_norm(net.run, made[-1])
+            return behind, "after", behind.output
+        if read := entries(net.run, Unit(unit.name, unit.call, node, unit.branch)):
+            return (read[0], "before", read[0].first) if len(read) == 1 and node.readers else None
+    return None
 
 
 def find_post(net: Finder) -> Iterator[Place]:
@@ -109,6 +142,9 @@ def find_post(net: Finder) -> Iterator[Place]:
     for unit in net.units:
         if call := net.last(unit):
             yield net.place("post", unit, call, "after", call.output)
+        else:
+            net.miss("post", unit, "only a part of its channels is added" if unit.branch.function in CUTS else
+                     "its branch ends in a line of code")
 
 
 def find_after_add(net: Finder) -> Iterator[Place]:
@@ -120,22 +156,40 @@ def find_after_add(net: Finder) -> Iterator[Place]:
             if calls := makers(net.run, node, net.run.root):
                 yield net.place("after_add", unit, calls[-1], "after", node)
                 break
-            alone = len(node.readers) == 1 and node.readers[0].function in ELEMENTWISE
-            node = node.readers[0] if alone else None
+            node = then(node)
+        else:
+            net.miss("after_add", unit, "it has no addition" if unit.add is None else "only a part of its channels is added"
+                     if unit.branch.function in CUTS else "no module ends with its addition")
+
+
+def then(node: Node) -> Node | None:
+    """What a function of single values makes of this node, if nothing else reads it; x * sigmoid(x) is one."""
+    first, *others = node.readers or [None]
+    if first is None or first.function not in ELEMENTWISE:
+        return None
+    if not others:
+        return first if first.shape == node.shape else None
+    product = others[0] if others[0].function in ("mul", "imul") and len(others) == 1 else None
+    return product if product and first.readers == [product] and set(product.inputs) == {node, first} else None
 
 
 def find_identity(net: Finder) -> Iterator[Place]:
     """Behind the module that makes the skip; where the skip is the fork itself, in the line of code that adds it."""
     for unit in net.units:
         if unit.skip is None:
+            net.miss("identity", unit, "it has no skip")
             continue
         made = unit.skip is not unit.fork and producer(net.run, unit.skip, unit.call)
         if made and made.output.index > unit.fork.index:
             yield net.place("identity", unit, made, "after", made.output)
         elif unit.skip is unit.fork and unit.call is not net.run.root:
             skip, additions = line_of(net.run, unit)
-            if can_be_rewritten(unit.call.module, additions):
+            if can_be_rewritten(unit.call, additions):
                 yield net.place("identity", unit, unit.call, "skip", unit.skip, skip=skip)
+            else:
+                net.miss("identity", unit, "torch.fx cannot read the forward that adds it")
+        else:
+            net.miss("identity", unit, "the skip is made in a line of code")
 
 
 def find_between(net: Finder) -> Iterator[Place]:
@@ -152,13 +206,13 @@ def find_between(net: Finder) -> Iterator[Place]:
 
 def find_instead(net: Finder) -> Iterator[Place]:
     """In place of a block's last window, or of every convolution with a window."""
-    if net.unit == "block":
-        chosen = [(u, c) for u in net.units for c in net.windows(u)[-1:]]
-    else:      # the first convolution makes features of colours: there is no picture of features to choose by yet
-        chosen = [(u, u.call) for u in net.units[1:] if max(u.call.module.kernel_size) > 1]
-    for unit, call in chosen:
-        if replaceable(call.module):
-            yield net.place("instead", unit, call, "instead", call.inputs[0])
+    # The first convolution of all makes features of colours: there is no picture of features to choose by yet.
+    for unit in net.units if net.unit == "block" else net.units[1:]:
+        call = (net.windows(unit) or [None])[-1] if net.unit == "block" else unit.call
+        if call is not None and replaceable(call.module):
+            yield net.place("instead", unit, call, "instead", call.first)
+        else:
+            net.miss("instead", unit, "no square, odd, undilated window that keeps the size")
 
 
 def find_head(net: Finder) -> Iterator[Place]:
@@ -167,10 +221,12 @@ def find_head(net: Finder) -> Iterator[Place]:
         yield net.apart("head", "pooling", found.call, found.side, found.node, relu=found.relu, flat=found.flat)
 
 
-def replaceable(conv: nn.Conv2d) -> bool:
-    """Square, odd, undilated, and padded with zeros so that the map keeps its size: what kernel attention can stand in for."""
+def replaceable(conv: nn.Module) -> bool:
+    """A window, square, odd, undilated, padded with zeros so that the map keeps its size: kernel attention can stand in for it."""
+    if not isinstance(conv, nn.Conv2d):      # several that are added
+        return False
     k, padding = conv.kernel_size[0], conv.padding
-    return (conv.kernel_size == (k, k) and k % 2 == 1 and len(set(conv.stride)) == 1 and conv.dilation == (1, 1)
+    return (conv.kernel_size == (k, k) and k % 2 == 1 and k > 1 and len(set(conv.stride)) == 1 and conv.dilation == (1, 1)
             and padding in ("same", (k // 2, k // 2)) and conv.padding_mode == "zeros")
 
 

@@ -12,7 +12,8 @@ from ..names import unknown
 from .build import Maker, check_maker, label, make, make_instead
 from .choose import Layers, choose
 from .places import SOCKETS, UNITS, Finder, Place
-from .probe import probe
+from .probe import Example, probe
+from .proof import Witness, check_reached
 from .receipt import Receipt, SocketList
 from .replace import Head, Instead, replace
 from .surgery import insert, part_name, parts, restore, socket_of, take_out
@@ -48,32 +49,32 @@ def check_socket(at: str, unit: str | None) -> None:
                          f"one of the network), got {unit!r}")
 
 
-def find(model: nn.Module, unit: str | None, input_size) -> Finder:
+def find(model: nn.Module, unit: str | None, input_size, inputs) -> tuple[Finder, Example]:
     """Run the network once and look for its units.
 
     Raises:
         ValueError: blocks are asked for, and there are none.
     """
-    finder = Finder(probe(model, input_size), unit)
+    run, example = probe(model, input_size, inputs)
+    finder = Finder(run, unit)
     if unit == "block" and not finder.blocks:
         raise ValueError(f"this {type(model).__name__} has no residual blocks: use unit='conv', or leave unit out")
-    return finder
+    return finder, example
 
 
-def find_places(model: nn.Module, at: str, unit: str | None, input_size) -> tuple[Finder, list[Place]]:
+def places_of(model: nn.Module, finder: Finder, at: str) -> list[Place]:
     """All places of a socket.
 
     Raises:
         ValueError: the network has none; the message says which sockets it has.
     """
-    finder = find(model, unit, input_size)
     places = finder.at(at)
     if not places:
         there = [s for s in SOCKETS if finder.at(s)]
         why = {"block": "of its blocks", "conv": "of its convolutions, and it has no residual blocks"}[finder.unit]
         raise ValueError(f"this {type(model).__name__} has no socket {at!r}: there is no such place in any {why}. "
                          f"It has: {', '.join(there)}.")
-    return finder, places
+    return places
 
 
 def refuse_twice(model: nn.Module, places: list[Place], stack: bool) -> None:
@@ -120,7 +121,8 @@ def attach(model: nn.Module, place: Place, new: nn.Module, undo: ExitStack) -> s
 
 
 def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[int] | None = None, layers: Layers = None,
-            start: str = "identity", unit: str | None = None, stack: bool = False, input_size=None, **options) -> Receipt:
+            start: str = "identity", unit: str | None = None, stack: bool = False, input_size=None, inputs=None,
+            **options) -> Receipt:
     """Plug attention into a network, in place: no hooks, and its modules and the names of its weights stay.
 
         plug_in(torchvision.models.resnet50(), "se", at="post", stages=[3, 4])
@@ -153,34 +155,22 @@ def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[
                         "nn.Sequential(convolution).")
     check_socket(at, unit)
     check_maker(attention, at, start, options)
-    finder, places = find_places(model, at, unit, input_size)
-    places = choose(places, stages, layers, len(finder.stages))
+    finder, example = find(model, unit, input_size, inputs)
+    places = choose(places_of(model, finder, at), stages, layers, len(finder.stages))
     refuse_twice(model, places, stack)
     with ExitStack() as undo:      # what can fail is done first; whatever fails after all, an interrupt too, leaves no trace
         undo.callback(torch.random.set_rng_state, torch.random.get_rng_state())
         made = [make_for(model, place, attention, start, options) for place in places]
+        witness = Witness(model, example, inputs is not None) if start == "identity" else None
         names = tuple(attach(model, place, new, undo) for place, new in zip(places, made, strict=True))
-        check_reached(model, finder.run.size, names)
+        check_reached(model, example, names, tuple(places))
+        unproved = witness.check(model, label(attention)) if witness else ""
         undo.pop_all()
     added = tuple(sum(p.numel() for p in model.get_submodule(name).parameters()) for name in names)
     removed = sum(new._plugged_original[0].weight.numel() for new in made if isinstance(new, Instead))
-    return Receipt(label(attention), at, start, type(model).__name__, tuple(places), names, added, removed)
-
-
-def check_reached(model: nn.Module, size: tuple[int, ...], names: Iterable[str]) -> None:
-    """Run a copy of the new network: does it still run, and does it use all that is new?
-
-    Raises:
-        ValueError: it does not.
-    """
-    run = probe(model, size, plain=False)
-    called = {call.name for call in run.calls}
-    # A module that has several names is called by the first.
-    first = {module: name for name, module in model.named_modules()}
-    if unused := [name for name in names if first[model.get_submodule(name)] not in called]:
-        raise ValueError(f"{unused[0]} would never be used: the network does not call the module that it joined, or calls what "
-                         "it replaced from a plain list. Register modules in nn.ModuleList or nn.Sequential, or choose others "
-                         "with layers=...")
+    missed = tuple(m for m in finder.missed_at(at) if m[0] not in {p.unit for p in places})
+    return Receipt(label(attention), at, start, type(model).__name__, tuple(places), names, added, removed,
+                   len(finder.units), missed, unproved)
 
 
 def unplug(model: nn.Module, at: str | None = None) -> int:
@@ -198,7 +188,7 @@ def unplug(model: nn.Module, at: str | None = None) -> int:
     return restore(model, None if at is None else ("pre", "post") if at == "both" else (at,))
 
 
-def list_sockets(model: nn.Module, input_size=None, unit: str | None = None) -> SocketList:
+def list_sockets(model: nn.Module, input_size=None, unit: str | None = None, inputs=None) -> SocketList:
     """Every place of a network, with its channels and the size of its map; printed as a table.
 
     Args:
@@ -211,7 +201,7 @@ def list_sockets(model: nn.Module, input_size=None, unit: str | None = None) -> 
     """
     check_model(model)
     check_socket("pre", unit)
-    finder = find(model, unit, input_size)
+    finder, _ = find(model, unit, input_size, inputs)
     found = {socket: finder.at(socket) for socket in SOCKETS if socket != "both"}
     missing = [socket for socket, places in found.items() if not places]
     return SocketList([p for places in found.values() for p in places], missing, finder.run.size, finder.unit,

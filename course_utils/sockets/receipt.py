@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -75,6 +76,9 @@ class Receipt:
     names: tuple[str, ...]
     added: tuple[int, ...]
     removed: int = 0
+    units: int = 0                                  # blocks or convolutions of the host
+    missed: tuple[tuple[str, str], ...] = ()        # those without a place at this socket, and why
+    unproved: str = ""                              # why the outputs could not be compared, if so
 
     def __len__(self) -> int:
         return len(self.names)
@@ -101,13 +105,23 @@ class Receipt:
         return ("socket", "stage", "new module", "channels", "map", "parameters"), rows
 
     @property
+    def reach(self) -> str:
+        """Which units of the host were not reached, and why; empty where all were."""
+        if not self.missed:
+            return ""
+        whys = Counter(why for _, why in dict(self.missed).items())
+        told = "; ".join(f"{count}: {why}" for why, count in whys.most_common())
+        return f" {self.units - whys.total()} of {self.units} blocks; of the others {told}."
+
+    @property
     def foot(self) -> str:
         less = f", {self.removed:,} set aside" if self.removed else ""
         shared = sum(p.calls > 1 for p in self.places)
         twice = (f" {shared} of them in a module that the host uses more than once; they are shared in the same way."
                  if shared else "")
         return (f"{self.attention} at {self.at!r} of {self.host}, {self.start} start: {len(self)} module{'s' * (len(self) > 1)}, "
-                f"{sum(self.added):,} parameters added{less}.{twice}")
+                f"{sum(self.added):,} parameters added{less}.{self.reach}{twice}"
+                + (f" Its outputs were not compared with those of before: {self.unproved}." if self.unproved else ""))
 
     def emblem(self):
         """The host block of the course with these sockets lit: a figure."""

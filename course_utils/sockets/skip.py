@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import fx, nn
+
+if TYPE_CHECKING:
+    from .record import Call
 
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 
@@ -65,11 +68,11 @@ def traced(module: nn.Module) -> fx.Graph | None:
     return graphs[0] if str(graphs[0]) == str(graphs[1]) else None
 
 
-def can_be_rewritten(module: nn.Module, count: int) -> bool:
+def can_be_rewritten(call: Call, count: int) -> bool:
     """Does torch.fx see as many additions as the run did? Otherwise it has read other lines than those that ran."""
-    if "forward" in vars(module):      # the run was that of the object's own forward, which fx does not read
+    if call.own:      # the run was that of the object's own forward, which fx does not read
         return False
-    graph = traced(module)
+    graph = traced(call.module)
     return graph is not None and len(additions(graph)) == count
 
 

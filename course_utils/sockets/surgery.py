@@ -7,27 +7,17 @@ weights notice nothing; the attention becomes a part of it: "layer1.0.bn2.attent
 from __future__ import annotations
 
 import functools
-import threading
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Container, Iterable
 
 from torch import Tensor, nn
 
 from .replace import Head, Instead, replace
 from .skip import Skip, with_attention_on_skips
+from .walk import RUNNING, walkers
 
 # In which order attention runs where several sockets meet at one module.
 BEFORE = ("input", "pre")
 AFTER = ("inner", "post", "identity", "after_add", "between", "head")
-
-
-class Running(threading.local):
-    """The forwards set on objects that are running, in this thread. A copy of a module may share one with the module."""
-
-    def __init__(self):
-        self.forwards: list[Callable] = []
-
-
-RUNNING = Running()
 
 
 class Plugged:
@@ -68,6 +58,10 @@ class Plugged:
                 x = self._modules[name](x)
         return x
 
+    @property
+    def _plugged_parts(self) -> tuple[str, ...]:
+        return (*self._plugged_before, *self._plugged_after, *self._plugged_skips)
+
     def __setattr__(self, name: str, value) -> None:
         super().__setattr__("_plugged_own" if name == "forward" else name, value)
 
@@ -86,7 +80,7 @@ class Plugged:
 @functools.cache
 def plugged_class(host: type[nn.Module]) -> type[nn.Module]:
     # torch.fx decides by the module of a class whether to look inside: a plugged layer of torch stays a layer to it.
-    return type("Plugged" + host.__name__, (Plugged, host),
+    return type("Plugged" + host.__name__, (Plugged, *walkers(host), host),
                 {"__module__": host.__module__, "__doc__": Plugged.__doc__, "_plugged_host": host,
                  "_plugged_bare": host.forward})
 
@@ -179,7 +173,7 @@ def rank(name: str, order: tuple[str, ...]) -> int:
 def parts(module: nn.Module) -> tuple[str, ...]:
     """The names of the attention modules that were plugged into this module; () for all others."""
     if isinstance(module, Plugged):
-        return (*module._plugged_before, *module._plugged_after, *module._plugged_skips)
+        return module._plugged_parts
     # A head behind a module stands for no other: it is that module's part.
     return module._plugged_names if isinstance(module, Instead | Head) and module._plugged_original[0] is not None else ()
 
