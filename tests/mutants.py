@@ -3,10 +3,10 @@
 Name, file, the text as it stands (exactly once in the file), the text with the mistake.
 """
 
-AXES, BASE, CHANNEL, COMBINED, DYNAMIC, GATHER, INPUTS, KERNEL, LINEAR, MIXING, REGISTRY, SPATIAL, WINDOW = (
+AXES, BASE, CHANNEL, COMBINED, DYNAMIC, FUSION, GATHER, INPUTS, KERNEL, LINEAR, MIXING, REGISTRY, SPATIAL, WINDOW = (
     f"course_utils/attention/{name}.py" for name in (
-        "axes", "base", "channel", "combined", "dynamic", "gather", "inputs", "kernel", "linear", "mixing", "__init__", "spatial",
-        "window"))
+        "axes", "base", "channel", "combined", "dynamic", "fusion", "gather", "inputs", "kernel", "linear", "mixing", "__init__",
+        "spatial", "window"))
 
 MUTANTS = [
     ("gate: no sigmoid", BASE, "gate = torch.sigmoid(logits)", "gate = logits"),
@@ -106,6 +106,26 @@ MUTANTS = [
     ("SimAM: one position too many", AXES, "x.shape[2] * x.shape[3] - 1)", "x.shape[2] * x.shape[3])"),
     ("SimAM: zero by zero on one position", AXES, "max(1, x.shape[2] * x.shape[3] - 1)", "(x.shape[2] * x.shape[3] - 1)"),
     ("SimAM: mean over channels too", AXES, "d.mean((2, 3), keepdim=True)", "d.mean((1, 2, 3), keepdim=True)"),
+
+    ("AFF: the factor 2 forgotten", FUSION, "2 * torch.sigmoid(self.logits(x + y))", "torch.sigmoid(self.logits(x + y))"),
+    ("AFF: both maps weighed alike", FUSION, "+ y * (2 - gate)", "+ y * gate"),
+    ("AFF: second map not weighed", FUSION, "+ y * (2 - gate)", "+ y"),
+    ("AFF: maps exchanged", FUSION, "x * gate + y * (2 - gate)", "y * gate + x * (2 - gate)"),
+    ("AFF: weight from one map", FUSION, "torch.sigmoid(self.logits(x + y))", "torch.sigmoid(self.logits(x))"),
+    ("AFF: doubled for one map as made", FUSION, "self.squash(self.logits(x)) if y", "2 * torch.sigmoid(self.logits(x)) if y"),
+    ("AFF: branches multiplied", FUSION, "self.local(s) + self.whole(", "self.local(s) * self.whole("),
+    ("AFF: one branch for both", FUSION, "self.whole = branch(channels, hidden)", "self.whole = self.local"),
+    ("AFF: maximum for mean", FUSION, "s.mean((2, 3), keepdim=True)", "s.amax((2, 3), keepdim=True)"),
+    ("AFF: mean over the batch too", FUSION, "self.whole(s.mean((2, 3), keepdim=True))",
+     "self.whole(s.mean((0, 2, 3), keepdim=True).expand(len(s), -1, -1, -1))"),
+    ("AFF: no ReLU", FUSION, "nn.BatchNorm2d(hidden), nn.ReLU()", "nn.BatchNorm2d(hidden), nn.Identity()"),
+    ("AFF: no norm in the middle", FUSION, "nn.BatchNorm2d(hidden), nn", "nn.Identity(), nn"),
+    ("AFF: one branch not zeroed", FUSION, "self.start_from(self.whole[-1])", "pass"),
+    ("AFF: convolution zeroed before its norm", FUSION, "self.start_from(self.local[-1])", "self.start_from(self.local[-2])"),
+    ("AFF: hidden width may be zero", FUSION, "max(1, channels // positive", "max(0, channels // positive"),
+    ("AFF: batch of one let through", FUSION, "return x.shape[0]\n", "return x.shape[0] * x.shape[2] * x.shape[3]\n"),
+    ("AFF: y spread over x", FUSION, "y.shape != x.shape or", "torch.broadcast_shapes(x.shape, y.shape) != x.shape or"),
+    ("AFF: bytes let through", FUSION, "y.shape != x.shape or not y.is_floating_point()", "y.shape != x.shape"),
 
     ("spatial gate: max before mean", SPATIAL, "[x.mean(1, keepdim=True), x.amax(1, keepdim=True)]",
      "[x.amax(1, keepdim=True), x.mean(1, keepdim=True)]"),

@@ -168,6 +168,24 @@ def triplet(x, p, kernel_size):
     return table(n, c, h, w, lambda b, k, i, j: x[b][k][i][j] * (cw[b][0][k][j] + hc[b][0][i][k] + hw[b][0][i][j]) / 3)
 
 
+def aff_logits(s, p):
+    def branch(name, z):
+        hidden = relu(p.norm(f"{name}.1", p.conv(f"{name}.0", z)))
+        return p.norm(f"{name}.4", p.conv(f"{name}.3", hidden))
+    return add(branch("local", s), branch("whole", over_positions(s, mean)))
+
+
+def aff(x, y, p):
+    def fused(a, b, logit):
+        w = sigmoid(logit)
+        return 2 * (w * a + (1 - w) * b)
+    return each(fused, x, y, aff_logits(add(x, y), p))
+
+
+def aff_of_one(x, p):
+    return each(lambda v, logit: v * p.squash(logit), x, aff_logits(x, p))
+
+
 def simam(x, p, lambda_):
     n, c, h, w = shape(x)
     centre = over_positions(x, mean)

@@ -37,6 +37,7 @@ VARIANTS = [
     ("bam", {"combine": "product", "dilation": 2}),
     ("scse", {"combine": "sum"}),
     ("simam", {"lambda_": 0.1}),
+    ("aff", {"reduction": 2}),
     ("non_local", {"form": "dot"}),
     ("non_local", {"form": "dot", "subsample": True}),
     ("non_local", {"subsample": True}),

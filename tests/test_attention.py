@@ -64,6 +64,7 @@ INVISIBLE = {
     "coordinate": {"shared.bias"},
     "bam": {"what.0.bias", "what.1.bias", "where.2.bias", "where.3.bias"},
     "split": {"squeeze.0.bias"},
+    "aff": {"local.0.bias", "local.3.bias", "whole.0.bias", "whole.3.bias"},
 }
 VISIBLE = {"non_local-form=dot": {"key.bias", "value.bias"}, "non_local-form=dot-subsample=True": {"key.bias", "value.bias"},
            "non_local-norm=False-scale=0.5": {"value.bias", "out.bias"}}

@@ -16,6 +16,7 @@ from course_utils.plots import FAMILY_COLOURS
 from course_utils.sockets import SOCKETS
 
 KINDS = {"gate", "mixing", "kernel", "input", "pool"}
+OUTPUT = {"aff": "z"}      # the output is y in all other formulas; here y is the second map
 
 
 def test_every_mechanism_has_a_parity_reference():
@@ -30,7 +31,7 @@ def test_every_mechanism_has_a_parity_reference():
 def test_class_attributes_are_words_that_the_course_knows(name):
     cls = attention.REGISTRY[name]
     assert cls.family in FAMILY_COLOURS and cls.family != "plain"
-    assert cls.kind in KINDS and cls.home in SOCKETS
+    assert cls.kind in KINDS and cls.home in {*SOCKETS, "fuse"}
     assert cls.starts and set(cls.starts) <= set(STARTS) and cls.starts[0] == "as_made"
     assert issubclass(cls, attention.Mechanism) and cls.__name__ in attention.__all__
     assert cls.kind != "gate" or callable(getattr(cls, "gate", None))
@@ -46,7 +47,8 @@ def test_docstring_says_what_a_reader_needs(name):
     assert first.endswith(".") and not second
     assert cls.paper and cls.paper.lower() in doc.lower()
     assert re.search(r"(Taught|Named) in lesson 0[2-7]", doc)
-    assert "Parameters: " in doc and "Raises:" in doc and "ValueError" in doc and re.search(r"\by += ", doc)
+    assert "Parameters: " in doc and "Raises:" in doc and "ValueError" in doc
+    assert re.search(rf"\b{OUTPUT.get(name, 'y')} += ", doc)
     assert cls.compared and all(word in doc for word in cls.compared.split(", "))
     assert re.search(rf"[Ss]ocket: `{cls.home}`", " ".join(doc.split()))
     assert f'"{cls.starts[-1]}"' in doc or "both starts" in doc
@@ -106,6 +108,11 @@ def mlp(c, r):
     return 2 * c * h + h + c
 
 
+def branch(c, r):
+    h = max(1, c // r)
+    return (c * h + h) + 2 * h + (h * c + c) + 2 * c
+
+
 def split(c, r):
     d = max(c * r // 4, 32)
     return 9 * c * c + 3 * r * c + c * d + 3 * d + r * c * d
@@ -136,6 +143,8 @@ PARAMETERS = {
     "coordinate": lambda c: (3 * c + 3) * max(8, c // 32) + 2 * c,
     "triplet": lambda c: 3 * 100,
     "simam": lambda c: 0,
+    "aff": lambda c: 2 * branch(c, 4),
+    "aff-reduction=2": lambda c: 2 * branch(c, 2),
     "non_local": lambda c: (4 * c + 3) * max(1, c // 2) + 3 * c,
     "non_local-norm=False-scale=0.5": lambda c: (4 * c + 3) * max(1, c // 2) + c,
     "gc": lambda c: 2 * c + 1 + (2 * c + 3) * max(1, c // 16),

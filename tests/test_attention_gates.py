@@ -1,11 +1,16 @@
-"""Every registered mechanism: what it computes before training, the range of its gate, and what it does to its input."""
+"""Every registered mechanism: what it computes before training, the range of its gate, and what it does to its input.
 
+At the end, what fuses two maps.
+"""
+
+import copy
 import inspect
 import re
 
 import pytest
 import torch
 from properties import CASES, each, looks_at_regions, over, picture, rounding
+from test_attention import INVISIBLE
 
 from course_utils.attention import Gate
 
@@ -124,3 +129,97 @@ def test_a_gate_without_gate_says_so():
         pass
     with pytest.raises(NotImplementedError, match="Empty must define gate"):
         Empty(4)(torch.zeros(1, 4, 2, 2))
+
+
+# ---- two maps
+
+FUSING = [case for case in CASES if case.cls.home == "fuse"]
+each_fusing_and_start = pytest.mark.parametrize("case, start", [(case, start) for case in FUSING for start in case.starts],
+                                                ids=[f"{case.id}-{start}" for case in FUSING for start in case.starts])
+
+
+def two_pictures(*shape, dtype=torch.float64):
+    """The second is of another size and mean, as a skip beside a branch."""
+    return picture(*shape, dtype=dtype), 1 + 3 * picture(*shape, dtype=dtype, seed=1)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 17, 64])
+@over(FUSING)
+def test_fusing_begins_as_the_plain_sum_to_the_bit(case, channels):
+    """Also when a network was run in training mode before the first step, and in half precision."""
+    shape = case.shape(3, channels, 6, 7)
+    module, (x, y) = case.build(shape, "identity"), two_pictures(*shape, dtype=torch.float32)
+    for mode in (False, True, True, False):
+        assert torch.equal(module.train(mode)(x, y), x + y)
+    assert any(buffer.any() for key, buffer in module.named_buffers() if key.endswith("running_mean"))
+    x, y = x.bfloat16(), y.bfloat16()
+    z = module.bfloat16()(x, y)
+    assert z.dtype == torch.bfloat16 and torch.equal(z, x + y)
+
+
+@each_fusing_and_start
+def test_every_parameter_learns_within_two_steps_from_two_maps(case, start):
+    shape = case.shape(8, 64, 6, 7)
+    module, (x, y), goal = case.build(shape, start).double(), two_pictures(*shape), picture(*shape, seed=2)
+    seen = dict.fromkeys(dict(module.named_parameters()), 0.0)
+    for _ in range(2):
+        gradients = torch.autograd.grad((module(x, y) - goal).square().mean(), module.parameters())
+        for key, gradient in zip(seen, gradients, strict=True):
+            seen[key] += gradient.abs().max().item()
+            module.get_parameter(key).data.sub_(0.1 * gradient)
+    assert {key for key, total in seen.items() if total < 1e-13} == INVISIBLE.get(case.name, set()), seen
+
+
+@over(FUSING)
+def test_the_first_gradients_of_the_identity_start_are_no_larger_than_as_made(case):
+    """A norm behind a layer of zeros divides by the root of its eps alone: the first step would leap."""
+    shape = case.shape(8, 64, 6, 7)
+    (x, y), goal, largest = two_pictures(*shape), picture(*shape, seed=2), {}
+    for start in case.starts:
+        module = case.build(shape, start).double()
+        gradients = torch.autograd.grad((module(x, y) - goal).square().mean(), module.parameters())
+        largest[start] = max(gradient.abs().max().item() for gradient in gradients)
+    assert largest["identity"] < 3 * largest["as_made"], largest
+
+
+@each_fusing_and_start
+def test_what_one_map_loses_the_other_gets(case, start):
+    """The weights of both maps sum to 2, and depend on the maps only through their sum."""
+    shape = case.shape(3, 6, 5, 7)
+    module, (x, y) = case.trained(shape, start), two_pictures(*shape)
+    torch.testing.assert_close(module(x, x), 2 * x)
+    assert not torch.allclose(module(x, y), x + y, rtol=0.1)
+    torch.testing.assert_close(module(x, y) + module(y, x), 2 * (x + y))
+
+
+@over(FUSING)
+def test_fusing_changes_neither_map_and_leaks_nothing_between_samples(case):
+    shape = case.shape(4, 6, 5, 7)
+    module, (x, y) = case.trained(shape), two_pictures(*shape)
+    before, z = (x.clone(), y.clone()), module(x, y)
+    torch.testing.assert_close(z[2:3], module(x[2:3], y[2:3]))
+    copy.deepcopy(module).train()(x, y)
+    assert torch.equal(x, before[0]) and torch.equal(y, before[1]) and torch.equal(module(x, y), z)
+
+
+@over(FUSING)
+def test_gradients_of_both_maps_are_those_of_the_formula(case):
+    shape = case.shape(2, 3, 4, 3)
+    module, maps = case.trained(shape, noise=0.2), [one.requires_grad_() for one in two_pictures(*shape)]
+    assert torch.autograd.gradcheck(module, maps)
+
+
+@over(FUSING)
+def test_a_position_reads_itself_and_the_mean(case):
+    """Shuffle the positions of both maps alike, and the result is shuffled; shuffle one, and it is another."""
+    shape = case.shape(2, 6, 5, 7)
+    module, (x, y) = case.trained(shape), two_pictures(*shape)
+    order = torch.randperm(35, generator=torch.Generator().manual_seed(1))
+
+    def shuffled(one):
+        return one.flatten(2)[..., order].view_as(one)
+    torch.testing.assert_close(module(shuffled(x), shuffled(y)), shuffled(module(x, y)))
+    one = x.clone()
+    one[:, :, 0, 0] += 1      # one position of one map
+    moved = (module(one, y) - module(x, y)).abs().amax((0, 1)) > 1e-6
+    assert moved.all(), "the mean reaches every position"

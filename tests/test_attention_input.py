@@ -8,7 +8,7 @@ import torch
 from properties import ARGUMENTS, each, each_name, fits, out_shape, picture
 
 from course_utils import attention
-from course_utils.attention import AttentionGate, BoT, PatchSelection
+from course_utils.attention import AFF, AttentionGate, BoT, PatchSelection
 
 NEEDS_TWO = "its batch norm needs more than one value per channel in training"
 SMALL = [(1, 8, 5, 7), (1, 8, 1, 1), (2, 8, 1, 1), (1, 8, 1, 9), (1, 8, 2, 1)]      # a batch of one, a single pixel, a line
@@ -99,6 +99,7 @@ WRONG = [
     ("coordinate", {"reduction": 0}, COUNT),
     ("triplet", {"kernel_size": 8}, "must be odd"),
     ("simam", {"lambda_": 0}, FLOAT),
+    ("aff", {"reduction": 0}, COUNT),
     ("non_local", {"hidden": 0}, COUNT), ("non_local", {"form": "gaussian"}, "must be one of 'embedded', 'dot', got 'gaussian'"),
     ("gc", {"reduction": 0}, COUNT),
     ("bot", {"heads": 3}, "channels must be divisible by heads, got channels=8, heads=3"), ("bot", {"heads": 0}, COUNT),
@@ -150,10 +151,17 @@ def test_every_argument_has_a_wrong_value(name):
     (lambda: AttentionGate(8, gating_channels=4)(torch.zeros(1, 8, 6, 6), torch.zeros(1, 8, 3, 3)), "are they exchanged"),
     (lambda: AttentionGate(8)(torch.zeros(2, 8, 6, 6), torch.zeros(1, 8, 3, 3)), r"g must be \(2, 8, h, w\), got \(1, 8, 3, 3\)"),
     (lambda: AttentionGate(8)(torch.zeros(2, 8, 6, 6), torch.zeros(2, 8, 3)), r"g must be \(2, 8, h, w\)"),
+    (lambda: AFF(8)(torch.zeros(2, 8, 6, 5), torch.zeros(2, 8, 5, 6)), r"AFF: y must be .*\(2, 8, 6, 5\).*got.*\(2, 8, 5, 6\)"),
+    (lambda: AFF(8)(torch.zeros(2, 8, 6, 6), torch.zeros(2, 4, 6, 6)), r"AFF: y must be .*a 1x1 convolution"),
+    (lambda: AFF(8)(torch.zeros(2, 8, 6, 6), torch.zeros(2, 1, 6, 6)), "AFF: y must be "),
+    (lambda: AFF(8)(torch.zeros(2, 8, 6, 6), torch.zeros(1, 8, 6, 6)), "AFF: y must be "),
+    (lambda: AFF(8)(torch.zeros(2, 8, 6, 6), torch.zeros(8, 6, 6)), "AFF: y must be "),
+    (lambda: AFF(8)(torch.zeros(2, 8, 6, 6), torch.zeros(2, 8, 6, 6, dtype=torch.uint8)), "AFF: y must be .*got torch.uint8"),
+    (lambda: AFF(8)(torch.zeros(1, 8, 6, 6), torch.zeros(1, 8, 6, 6)), f"AFF: {NEEDS_TWO}"),
     (lambda: PatchSelection(3)(torch.zeros(1, 3, 20, 40)), "4 patches of 24x24, .* do not fit a picture of"),
     (lambda: PatchSelection(3, patches=2, patches_eval=50).eval()(torch.zeros(1, 3, 28, 28)), "50 patches of 24x24"),
-], ids=["bot", "attention_gate-one", "attention_gate-other", "attention_gate-batch", "attention_gate-flat", "patches",
-        "patches-eval"])
+], ids=["bot", "attention_gate-one", "attention_gate-other", "attention_gate-batch", "attention_gate-flat", "aff-size",
+        "aff-channels", "aff-one", "aff-batch", "aff-flat", "aff-bytes", "aff-training", "patches", "patches-eval"])
 def test_a_map_of_the_wrong_size_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()

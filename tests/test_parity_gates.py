@@ -72,7 +72,8 @@ def assert_same_as_module(ours, theirs, *shapes):
             assert_every_layer_counts(ours, *outputs)
 
 
-def assert_same_as_loops(module, oracle, *inputs, **told):
+def assert_same_as_loops(module, oracle, *inputs, applied=lambda gate, x, *_: gate * x, **told):
+    """`applied` makes the output again from the gate that is read and the inputs."""
     for training in modes(module):
         numbers = Numbers(module.state_dict(), module.start, training)
         expected = torch.tensor(oracle(*(x.tolist() for x in inputs), numbers, **told), dtype=torch.float64)
@@ -85,7 +86,7 @@ def assert_same_as_loops(module, oracle, *inputs, **told):
             assert_every_layer_counts(module, y)
             with attention.read(module) as seen:      # reading may take another path through `forward`
                 close(module(*inputs), expected)
-            close(inputs[0] * seen[type(module).__name__]["gate"], expected)
+            close(applied(seen[type(module).__name__]["gate"], *inputs), expected)
 
 
 def assert_every_layer_counts(module, *outputs):
@@ -298,6 +299,21 @@ def test_simam_equals_nested_loops(shape, lambda_):
     assert_same_as_loops(moved("simam", shape[1], lambda_=lambda_), loops.simam, picture(*shape), lambda_=lambda_)
 
 
+@starts
+@pytest.mark.parametrize("channels, reduction", [(6, 2), (8, 4), (3, 4)])
+def test_aff_of_two_maps_equals_nested_loops(channels, reduction, start):
+    x, y = picture(3, channels, 3, 5), 1 + 2 * picture(3, channels, 3, 5, seed=1)
+    module = moved("aff", channels, start, reduction=reduction)
+    assert_same_as_loops(module, loops.aff, x, y, applied=lambda gate, x, y: gate * x + (2 - gate) * y)
+
+
+@starts
+@pytest.mark.parametrize("channels, reduction", [(6, 2), (8, 4), (3, 4)])
+def test_aff_of_one_map_equals_nested_loops(channels, reduction, start):
+    module = moved("aff", channels, start, reduction=reduction)
+    assert_same_as_loops(module, loops.aff_of_one, picture(3, channels, 3, 5))
+
+
 PARITY = {
     "se": (test_se_equals_torchvision_and_timm,),
     "eca": (test_eca_equals_timm,),
@@ -317,5 +333,6 @@ PARITY = {
     "coordinate": (test_coordinate_equals_timm,),
     "triplet": (test_triplet_equals_nested_loops,),
     "simam": (test_simam_equals_nested_loops,),
+    "aff": (test_aff_of_two_maps_equals_nested_loops, test_aff_of_one_map_equals_nested_loops),
     "pixel_gate": (test_pixel_gate_equals_nested_loops,),
 }

@@ -67,7 +67,7 @@ WRONG = {
     "layers as a module": Wrong(lambda net: plug_in(net, "se", "post", layers=net.blocks[1]), TypeError, "got .*Block",
                                 "layers must be a name pattern"),
     # which attention
-    "mechanism misspelt": Wrong(plug("seb"), ValueError, "unknown mechanism 'seb'", "mean 'se'.*Known: attention_gate"),
+    "mechanism misspelt": Wrong(plug("seb"), ValueError, "unknown mechanism 'seb'", "mean 'se'.*Known: aff, attention_gate"),
     "no mechanism": Wrong(plug(None), TypeError, "got None", "a name or a callable channels -> module"),
     "option misspelt": Wrong(plug(reducton=4), TypeError, "SE takes no reducton", "It takes reduction"),
     "option out of range": Wrong(plug(reduction=0), ValueError, "got 0", "reduction must be an integer of at least 1"),

@@ -13,6 +13,7 @@ from .base import Gate, Mechanism, read
 from .channel import ECA, SE, SRM, GatedChannel
 from .combined import BAM, CBAM, ChannelGate, ScSE
 from .dynamic import CondConv, DynamicConv
+from .fusion import AFF
 from .gather import GatherExcite, LearnedGatherExcite
 from .inputs import AttentionPool, PatchSelection, PixelGate, SpatialTransformer
 from .kernel import SelectiveKernel, SplitAttention
@@ -27,6 +28,7 @@ REGISTRY: dict[str, type[nn.Module]] = {
     "spatial_gate": SpatialGate, "sse": SpatialSE, "attention_gate": AttentionGate, "residual_mask": ResidualMask,
     "lka": LargeKernel,
     "cbam": CBAM, "bam": BAM, "scse": ScSE, "coordinate": Coordinate, "triplet": Triplet, "simam": SimAM,
+    "aff": AFF,
     "non_local": NonLocal, "gc": GlobalContext, "bot": BoT, "efficient": EfficientAttention, "criss_cross": CrissCross,
     "double": DoubleAttention,
     "sk": SelectiveKernel, "split": SplitAttention, "condconv": CondConv, "dynamic_conv": DynamicConv,

@@ -1,0 +1,78 @@
+"""Attention where two maps meet: how much of each, for every channel at every position. Lesson 04."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .base import Gate, positive
+
+
+def branch(channels: int, hidden: int) -> nn.Sequential:
+    """Two 1x1 convolutions, each with its norm: the same layers for every position of a map, or for its mean."""
+    return nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.BatchNorm2d(hidden), nn.ReLU(),
+                         nn.Conv2d(hidden, channels, 1), nn.BatchNorm2d(channels))
+
+
+class AFF(Gate):
+    """Attentional feature fusion: where two maps are added, weigh them against each other, value by value.
+
+    Dai et al., WACV 2021, arXiv 2009.14082.   Named in lesson 04.
+
+        s = x + y                                          (N, C, H, W)    the two maps; of one map s = x
+        L = BN(W2 relu(BN(W1 s + b1)) + b2)                (N, C, H, W)    at every position by itself
+        G = the same with other weights of the mean of s   (N, C, 1, 1)
+        w = sigmoid(L + G)                                 (N, C, H, W)
+        z = 2 w * x + 2 (1 - w) * y                        (N, C, H, W)    of one map z = w * x
+
+    Args:
+        channels: C of both maps, at least 1.
+        reduction: r; the hidden width of each branch is max(1, C // r), 4 in the paper.
+        start: "as_made" or "identity" (exactly x + y at first; of one map exactly x).
+
+    `forward(x, y)` fuses two maps of one shape; `forward(x)` gates x by itself, the paper's MS-CAM, so that it also fits a
+    plain socket. What it notes is the factor of x; with two maps y gets 2 minus that.
+
+    Raises:
+        ValueError: reduction below 1; in `forward`, an x that is not a float (N, channels, H, W), a y of another shape or not
+            floating-point, or a batch of one in training (the norms behind the mean then have one value per channel).
+
+    Parameters: 4 C h + 6 h + 6 C with h = max(1, C // r).   Authors' socket: `fuse`, in place of the additions of residual
+    blocks, where x is the branch and y the skip, and of those of a feature pyramid.
+    The factor 2 is that of the authors' code, and makes w = 1/2 the plain sum; the paper's formula, w x + (1 - w) y, has none.
+    Below r channels their hidden width is zero.
+    Not in timm or torchvision; compared with nested loops written from the formula.
+    """
+
+    family = "combined"
+    home = "fuse"
+    paper = "2009.14082"
+
+    def __init__(self, channels: int, reduction: int = 4, start: str = "as_made"):
+        super().__init__(channels, start)
+        hidden = max(1, channels // positive(reduction, "reduction", "AFF"))
+        self.local = branch(channels, hidden)
+        self.whole = branch(channels, hidden)
+        # The norms, not the convolutions before them: a norm of nothing but zeros divides the first gradients by 0.003.
+        self.start_from(self.local[-1])
+        self.start_from(self.whole[-1])
+
+    def norm_values(self, x: Tensor) -> int:
+        return x.shape[0]
+
+    def logits(self, s: Tensor) -> Tensor:
+        return self.local(s) + self.whole(s.mean((2, 3), keepdim=True))           # (N, C, H, W)
+
+    def gate(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """What x is multiplied by, (N, C, H, W): with two maps between 0 and 2, whatever the start."""
+        return self.squash(self.logits(x)) if y is None else 2 * torch.sigmoid(self.logits(x + y))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        self.check(x)
+        if y is not None and (y.shape != x.shape or not y.is_floating_point()):
+            raise ValueError(f"AFF: y must be floating-point numbers of shape {tuple(x.shape)}, as x, got {y.dtype} of shape "
+                             f"{tuple(y.shape)}. Bring both maps to one size and number of channels first, for example with "
+                             "F.interpolate and a 1x1 convolution.")
+        gate = self.gate(x, y)
+        self.note("gate", gate)
+        return x * gate if y is None else x * gate + y * (2 - gate)
