@@ -14,7 +14,7 @@ from course_utils.sockets import Receipt, plug_in, unplug
 
 # What sits at each socket in tests of the surgery itself: gates, a kernel and a pool that share no code.
 USUAL = {"input": "pixel_gate", "pre": "eca", "inner": "coordinate", "post": "se", "after_add": "gc", "identity": "cbam",
-         "between": "bam", "instead": "condconv", "head": "attention_pool", "both": "spatial_gate"}
+         "between": "bam", "instead": "condconv", "head": "attention_pool", "fuse": "aff", "both": "spatial_gate"}
 SEPARATE = tuple(at for at in USUAL if at != "both")      # all of them fit into one network
 
 

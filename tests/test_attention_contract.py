@@ -31,7 +31,7 @@ def test_every_mechanism_has_a_parity_reference():
 def test_class_attributes_are_words_that_the_course_knows(name):
     cls = attention.REGISTRY[name]
     assert cls.family in FAMILY_COLOURS and cls.family != "plain"
-    assert cls.kind in KINDS and cls.home in {*SOCKETS, "fuse"}
+    assert cls.kind in KINDS and cls.home in SOCKETS
     assert cls.starts and set(cls.starts) <= set(STARTS) and cls.starts[0] == "as_made"
     assert issubclass(cls, attention.Mechanism) and cls.__name__ in attention.__all__
     assert cls.kind != "gate" or callable(getattr(cls, "gate", None))

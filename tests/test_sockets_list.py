@@ -39,6 +39,7 @@ def test_the_list_of_a_resnet_is_this():
         "between": [f"{s} layer{s}.1 {c} {side}" for s, _, c, side in stages[:-1]],
         "instead": [f"{s} layer{s}.{b}.conv2 {c} {side}" for s, b, c, side in in_all],
         "head": ["0 avgpool 512 2"],
+        "fuse": [f"{s} layer{s}.{b} {c} {side}" for s, b, c, side in in_all],
     }
     assert (found.missing, found.input_size, found.unit, found.host) == ((), (3, 64, 64), "block", "ResNet")
 
@@ -54,9 +55,9 @@ def test_stages_of_a_resnet_are_layer1_to_layer4():
 
 def test_a_vgg_says_which_sockets_it_does_not_have():
     found = list_sockets(on_meta(torchvision.models.vgg11), 64)
-    assert found.missing == ("inner", "after_add", "identity", "head") and found.unit == "conv"
+    assert found.missing == ("inner", "after_add", "identity", "head", "fuse") and found.unit == "conv"
     assert {p.socket for p in found} == {"input", "pre", "post", "between", "instead"}
-    assert str(found).endswith("VGG on a picture of 3x64x64; unit: conv. It has no inner, after_add, identity, head.")
+    assert str(found).endswith("VGG on a picture of 3x64x64; unit: conv. It has no inner, after_add, identity, head, fuse.")
 
 
 def test_the_list_is_printed_by_stages():

@@ -98,7 +98,7 @@ def test_a_sequential_of_sequentials():
     net = alive(nn.Sequential(block(3, 8), nn.Sequential(block(8, 8, 2), block(8, 12)), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
     assert modules(net, "pre") == ["0.0", "1.0.0", "1.1.0"] and modules(net, "post") == ["0.1", "1.0.1", "1.1.1"]
     assert modules(net, "input") == ["0.0"] and modules(net, "between") == ["0.2"] and modules(net, "head") == ["2"]
-    assert list_sockets(net).missing == ("inner", "after_add", "identity")
+    assert list_sockets(net).missing == ("inner", "after_add", "identity", "fuse")
 
     def by_hand(net, x, a, b, c):
         (c0, n0, _), ((c1, n1, _), (c2, n2, _)) = net[0], net[1]

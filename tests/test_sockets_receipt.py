@@ -13,6 +13,7 @@ from torch import nn
 
 from course_utils.attention import REGISTRY
 from course_utils.sockets import SOCKETS, Eased, plug_in, unplug
+from course_utils.sockets.fuse import Fuse
 
 SMALL = (3, 12, 14)
 each_socket = pytest.mark.parametrize("at", SOCKETS)
@@ -57,7 +58,7 @@ def test_names_are_those_of_the_new_modules(at):
     for name, module, place in zip(receipt.names, found, receipt.places, strict=True):
         assert net.get_submodule(name) is module and module not in old
         assert name.startswith(place.module + ".attention_" + place.socket)
-        kind = module.module if isinstance(module, Eased) else module
+        kind = getattr(module, {Eased: "module", Fuse: "attention"}.get(type(module), ""), module)
         assert type(kind) is REGISTRY[USUAL[at]] and kind.channels == place.channels
     assert receipt.channels == tuple(p.channels for p in receipt.places)
     assert (receipt.attention, receipt.at, receipt.start, receipt.host) == (USUAL[at], at, "identity", "Host")

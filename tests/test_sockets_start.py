@@ -12,6 +12,7 @@ from torch import nn
 
 from course_utils import attention
 from course_utils.sockets import SOCKETS, Eased, Place, list_sockets, plug_in, unplug
+from course_utils.sockets.fuse import Fuse, GatedSkip
 
 SIZE = (3, 12, 14)
 NAMES = list(attention.REGISTRY)
@@ -28,15 +29,25 @@ NARROW = {"efficient": {"query.weight", "query.bias"}, "double": {"distribute.we
 
 def sockets_of(name: str) -> list[str]:
     """Where this mechanism can start as the identity; `both` is pre and post together."""
-    if name in {"attention_gate", "patches", *NO_IDENTITY}:
+    if name in {"patches", *NO_IDENTITY}:
         return []
-    one = {"kernel": "instead", "pool": "head"}.get(attention.REGISTRY[name].kind)
-    return [one] if one else [at for at in SOCKETS if at not in ("both", "head", "instead")]
+    cls = attention.REGISTRY[name]
+    two = ["fuse"] if cls.fuses else []
+    one = {"kernel": "instead", "pool": "head"}.get(cls.kind)
+    if one or name == "attention_gate":      # the gate needs both maps
+        return two or [one]
+    return [at for at in SOCKETS if at not in ("both", "head", "instead", "fuse")] + two
 
 
 def wide_enough(name: str) -> dict:
     """Options with which no hidden width is one: behind a ReLU or a layer norm it may say nothing."""
     return {"reduction": 1} if "reduction" in inspect.signature(attention.REGISTRY[name]).parameters else {}
+
+
+def inside(module: nn.Module) -> nn.Module:
+    """The mechanism itself, where something around it brings two maps to it."""
+    module = module.attention if isinstance(module, Fuse) else module
+    return module.gate if isinstance(module, GatedSkip) else module
 
 
 def one_block(place: Place) -> bool:
@@ -88,7 +99,7 @@ def test_every_new_parameter_learns_within_two_steps(started, name):
         nn.functional.cross_entropy(net(picture(4).double()), torch.tensor([0, 1, 2, 3])).backward()
         for receipt in receipts:
             for module in receipt.modules(net):
-                for key, p in module.named_parameters():
+                for key, p in inside(module).named_parameters():
                     seen[receipt.at, key] = max(seen.get((receipt.at, key), 0.0), p.grad.abs().max().item())
         optimiser.step()
     dead = {(r.at, key) for r in receipts for key in INVISIBLE.get(name, ())}
@@ -99,9 +110,9 @@ def test_every_new_parameter_learns_within_two_steps(started, name):
 @each
 def test_a_start_is_added_only_where_there_is_none(started, name):
     net, receipts = started(name)
-    kinds = {type(module) for receipt in receipts for module in receipt.modules(net)}
-    assert kinds == {Eased if name in EASED else attention.REGISTRY[name]}
-    assert name in EASED or all(m.start == "identity" or m.kind == "kernel" for r in receipts for m in r.modules(net))
+    new = [inside(module) for receipt in receipts for module in receipt.modules(net)]
+    assert {type(module) for module in new} == {Eased if name in EASED else attention.REGISTRY[name]}
+    assert name in EASED or all(m.start == "identity" or m.kind == "kernel" for m in new)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -21,7 +21,7 @@ MODELS = {
     # Its skips come from outside of the block.
     "dla34": ({}, {"pre": 12, "inner": 12, "post": 12, "after_add": 12, "identity": 0, "between": 3}),
 }
-TRIED = ("input", "pre", "inner", "post", "after_add", "identity", "between", "head")
+TRIED = ("input", "pre", "inner", "post", "after_add", "identity", "between", "head", "fuse")
 
 
 # In the fast tier one of each kind: convolutions alone, blocks, and blocks whose skip comes from outside.

@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from course_utils.sockets import list_sockets, plug_in, unplug
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "sockets.md"
-TRIED = ("pre", "post", "both", "input", "head", "inner", "after_add", "identity", "between", "instead")
+TRIED = ("pre", "post", "both", "input", "head", "inner", "after_add", "identity", "between", "instead", "fuse")
 HEAD = ("model", "parameters", "picture", "output", "rounding", *TRIED)
 LARGE = ("vit", "swin", "maxvit", "inception")      # they want 224 pixels, or have a last map of one position at 96
 MOST = 60e6                                  # parameters; four kernels for one are too many beyond
-ATTENTION = {"head": "attention_pool", "instead": "dynamic_conv"}      # elsewhere a gate
+ATTENTION = {"head": "attention_pool", "instead": "dynamic_conv", "fuse": "attention_gate"}      # elsewhere a gate
 
 
 @dataclass(frozen=True)

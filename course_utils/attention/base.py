@@ -68,7 +68,8 @@ class Mechanism(nn.Module):
     """A kind of attention, made for `channels` channels.
 
     A subclass says its `family`, `kind`, `home` (the authors' socket), `paper` (arXiv number or venue), `compared` (the
-    code that it is tested against) and `starts` (those it has). It calls `self.check(x)` first in `forward`, and
+    code that it is tested against) and `starts` (those it has). One that can read two maps, `forward(x, y)`, says what it
+    `fuses`: "sum", it stands for x + y, or "skip", it changes x by y. It calls `self.check(x)` first in `forward`, and
     `self.note(name, tensor)` for what a person may want to look at: nothing is kept unless `read` is on.
 
     With a batch norm inside, it says by `norm_values(x)` how many values a channel of it gets, so that training with a
@@ -80,6 +81,7 @@ class Mechanism(nn.Module):
     home = "post"
     paper = ""
     compared = "nested loops"
+    fuses = ""
     starts: tuple[str, ...] = STARTS
     reader: dict[str, Tensor] | None = None
 

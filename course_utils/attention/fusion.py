@@ -46,6 +46,7 @@ class AFF(Gate):
 
     family = "combined"
     home = "fuse"
+    fuses = "sum"
     paper = "2009.14082"
 
     def __init__(self, channels: int, reduction: int = 4, start: str = "as_made"):

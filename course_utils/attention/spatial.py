@@ -118,6 +118,7 @@ class AttentionGate(Gate):
 
     family = "spatial"
     home = "identity"
+    fuses = "skip"
     paper = "1804.03999"
 
     def __init__(self, channels: int, gating_channels: int | None = None, hidden: int | None = None, subsample: int = 2,

@@ -17,6 +17,7 @@ SOCKETS = {
     "between": (7, "between stages"),
     "instead": (8, "replaces a convolution"),
     "head": (9, "replaces the pooling"),
+    "fuse": (10, "where two maps meet"),
     "both": ("2+4", "pre and post together"),
 }
 
@@ -47,12 +48,17 @@ def emblem(lit=(), title: str | None = None, labels: bool = True):
     shining = [f"{SOCKETS[n][0]} {n} ({SOCKETS[n][1]})" for n in named]
     fig.alt = (f"{opening(title)}A network as a row: image, stem, three stages of residual blocks, average "
                "pooling, linear layer. One residual block is drawn large: convolution, norm, relu, "
-               "convolution, norm, and a skip path added at the end. Nine numbered sockets mark where "
-               "attention can be plugged in: "
-               + ", ".join(f"{k} {n}" for n, (k, _) in SOCKETS.items() if n != "both") + ". "
+               f"convolution, norm, and a skip path added at the end. {'Ten' if 'fuse' in lit else 'Nine'} numbered sockets "
+               "mark where attention can be plugged in: "
+               + ", ".join(f"{k} {n}" for n, (k, _) in SOCKETS.items() if n != "both" and (n != "fuse" or n in lit)) + ". "
                + (f"Lit: {', '.join(shining)}." if lit else "None is lit.")
                + (" Pre and post together are called both." if "both" in lit else ""))
     return fig
+
+
+def hidden(lit) -> str:
+    """Fuse takes the place of the sum itself, so it is drawn only where it is lit; the legend has room for it or for both."""
+    return "both" if "fuse" in lit and "both" not in lit else "fuse"
 
 
 def draw_network(ax, lit: set[str]) -> None:
@@ -105,7 +111,10 @@ def _block(ax, lit, plug, y=248, skip=172) -> None:
     for x, width, text in ((274, 48, "norm"), (334, 44, "relu"), (552, 48, "norm")):
         box(ax, x, y, width, 50, text)
     box(ax, 474, y, 80, 50, "conv 3\u00d73", CONV, lit="instead" in lit, dashed="instead" in lit, sink=3)
-    joint(ax, 666, y, "+")
+    if "fuse" in lit:
+        plug("fuse", 666, y, dy=46)
+    else:
+        joint(ax, 666, y, "+")
     plug("pre", 118, y)
     plug("inner", 394, y)
     plug("post", 616, y)
@@ -119,7 +128,7 @@ def _block(ax, lit, plug, y=248, skip=172) -> None:
 
 
 def _legend(ax, lit) -> None:
-    for i, (name, (number, where)) in enumerate(SOCKETS.items()):
+    for i, (name, (number, where)) in enumerate((n, s) for n, s in SOCKETS.items() if n != hidden(lit)):
         x, y, on = (30, 176, 326, 496, 658)[i % 5], 344 + 44 * (i // 5), name in lit
         if on:
             ax.add_patch(FancyBboxPatch((x - 15, y - 18), (139, 143, 163, 151, 163)[i % 5], 36, linewidth=0,

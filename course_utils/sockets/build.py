@@ -61,9 +61,14 @@ def check_maker(attention: Maker, socket: str, start: str, options: dict) -> Non
                             f"them: functools.partial({label(attention)}, {next(iter(options))}=...).")
         return
     cls = mechanisms.find(attention)
-    if attention == "attention_gate":
+    if attention == "attention_gate" and socket != "fuse":
         raise ValueError("attention_gate reads two maps, the skip and the signal from below, so no single place can feed it. "
-                         "Use it in the forward of your own decoder, or plug in 'spatial_gate' or 'sse'.")
+                         "Plug it in at='fuse', where two maps meet, or plug in 'spatial_gate' or 'sse' here.")
+    if socket == "fuse" and not cls.fuses:
+        able = [n for n, c in mechanisms.REGISTRY.items() if c.fuses]
+        raise ValueError(f"{attention!r} reads one map, and at='fuse' two meet: use {', '.join(map(repr, able))} or your own "
+                         f"callable (channels_a, channels_b) -> module(a, b). For the skip alone plug {attention!r} in "
+                         "at='identity', for the result at='after_add'.")
     if attention == "patches":
         raise ValueError("patches replaces the picture by parts of it and needs a network that reads them: see "
                          "hosts.ZoomHost. At the input, 'pixel_gate' and 'stn' keep the picture's size.")
@@ -75,7 +80,8 @@ def check_maker(attention: Maker, socket: str, start: str, options: dict) -> Non
         pools = [n for n, c in mechanisms.REGISTRY.items() if c.kind == "pool"]
         raise ValueError(f"at='head' replaces the pooling, (N, C, H, W) to (N, C): use {', '.join(map(repr, pools))} or your own "
                          f"callable. To put {attention!r} on the last map, plug it in at='post' of the last stage.")
-    given = {"channels", "start"} | ({"out_channels", "stride", "groups", "kernel_size"} if socket == "instead" else set())
+    given = {"channels", "start", *{"instead": ("out_channels", "stride", "groups", "kernel_size"),
+                                    "fuse": ("gating_channels",)}.get(socket, ())}
     free = [p for p in inspect.signature(cls).parameters if p not in given]
     if wrong := options.keys() - set(free):
         raise TypeError(f"{cls.__name__} takes no {', '.join(sorted(wrong))} as an option here. It takes {', '.join(free)}.")

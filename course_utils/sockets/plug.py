@@ -11,12 +11,14 @@ from torch import nn
 from ..names import unknown
 from .build import Maker, check_maker, label, make, make_instead
 from .choose import Layers, choose
-from .places import SOCKETS, UNITS, Finder, Place
+from .finder import Finder
+from .meet import fitting, make_fuse
+from .places import SOCKETS, UNITS, Place
 from .probe import Example, probe
 from .proof import Witness, check_reached
 from .receipt import Receipt, SocketList
 from .replace import Head, Instead, replace
-from .surgery import insert, part_name, parts, restore, socket_of, take_out
+from .surgery import host_class, insert, part_name, parts, remember, restore, socket_of, take_out
 
 
 def check_model(model: nn.Module) -> None:
@@ -84,6 +86,8 @@ def refuse_twice(model: nn.Module, places: list[Place], stack: bool) -> None:
         here = [n for n in parts(module) if socket_of(n) == place.socket]
         # A convolution that is replaced, and one that has attention around it, are one module: only one of the two goes.
         fixed = parts(module) if place.side == "instead" or isinstance(module, Instead | Head) else ()
+        if place.side == "fuse":      # a forward may have several such lines; one that is taken is not there any more
+            here = fixed = [n for n, line in getattr(module, "_plugged_skips", {}).items() if line == place.skip]
         if (here and not stack) or fixed:
             name = (here or fixed)[0]
             remedy = "unplug(model) first" + ("" if fixed else ", or say stack=True to have one after the other")
@@ -98,6 +102,8 @@ def make_for(model: nn.Module, place: Place, attention: Maker, start: str, optio
         ValueError, TypeError: it does not fit.
     """
     joined = model.get_submodule(place.module)
+    if place.socket == "fuse":
+        return make_fuse(attention, place, start, options, joined)
     if place.socket == "instead":
         return make_instead(attention, place, start, options, joined)
     new = make(attention, place, start, options, joined if any(True for _ in joined.parameters()) else model)
@@ -116,10 +122,11 @@ def attach(model: nn.Module, place: Place, new: nn.Module, undo: ExitStack) -> s
         part = part_name(joined, place.socket)
         undo.callback(take_out, joined, (part,))
         insert(joined, part, place.side, new, place.skip)
-        name = f"{name}.{part}"
+        name = f"{name}.{part}".lstrip(".")      # the network itself has no name
     return f"{name}.{new._plugged_names[0]}" if isinstance(new, Instead | Head) else name
 
 
+@torch.inference_mode(False)      # what is made in there could never be trained
 def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[int] | None = None, layers: Layers = None,
             start: str = "identity", unit: str | None = None, stack: bool = False, input_size=None, inputs=None,
             **options) -> Receipt:
@@ -157,7 +164,9 @@ def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[
     check_maker(attention, at, start, options)
     finder, example = find(model, unit, input_size, inputs)
     places = choose(places_of(model, finder, at), stages, layers, len(finder.stages))
+    places = fitting(attention, places) if at == "fuse" else places
     refuse_twice(model, places, stack)
+    host = host_class(type(model)).__name__
     with ExitStack() as undo:      # what can fail is done first; whatever fails after all, an interrupt too, leaves no trace
         undo.callback(torch.random.set_rng_state, torch.random.get_rng_state())
         made = [make_for(model, place, attention, start, options) for place in places]
@@ -166,10 +175,11 @@ def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[
         check_reached(model, example, names, tuple(places))
         unproved = witness.check(model, label(attention)) if witness else ""
         undo.pop_all()
+    remember(model, {name: (place.calls, start) for name, place in zip(names, places, strict=True)})
     added = tuple(sum(p.numel() for p in model.get_submodule(name).parameters()) for name in names)
     removed = sum(new._plugged_original[0].weight.numel() for new in made if isinstance(new, Instead))
     missed = tuple(m for m in finder.missed_at(at) if m[0] not in {p.unit for p in places})
-    return Receipt(label(attention), at, start, type(model).__name__, tuple(places), names, added, removed,
+    return Receipt(label(attention), at, start, host, tuple(places), names, added, removed,
                    len(finder.units), missed, unproved)
 
 

@@ -100,10 +100,10 @@ class Witness:
                 return
         far = difference(before, after)
         off = f"off by {far:.1%}" if far < 1e3 else "others altogether"
-        raise ValueError(f"with {attention} in it, which changes nothing at its start, the outputs of this network are {off}. Its "
-                         "forward treats a module differently once something has joined it (it asks for its exact class, or goes "
-                         "through what it holds), so another network would be trained. Choose other places with layers=... or "
-                         "another socket; or start='as_made', where outputs are not compared, if you know why.")
+        raise ValueError(f"with {attention} in it, which changes nothing at its start, the outputs of this network are {off}. "
+                         "Its forward treats a module differently once something has joined it (it asks for its exact class, or "
+                         "goes through what it holds), so another network would be trained. Choose other places with layers=... "
+                         "or another socket; or start='as_made', where outputs are not compared, if you know why.")
 
 
 def noise(tensor: Tensor, like: Tensor) -> Tensor:

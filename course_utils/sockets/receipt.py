@@ -29,7 +29,7 @@ def by_stage(places: Sequence[Place], numbers: Sequence[int] | None = None) -> l
         groups.setdefault((place.socket, place.stage, place.channels, place.size), []).append(i)
     rows = []
     for (socket, stage, channels, size), members in groups.items():
-        first, last = places[members[0]].module, places[members[-1]].module
+        first, last = (places[i].module or "the network" for i in (members[0], members[-1]))
         names = first if len(members) == 1 else f"{first} to {last}"
         rows.append([socket, str(stage or "-"), str(len(members)), names, str(channels), "x".join(map(str, size))]
                     + ([f"{sum(numbers[i] for i in members):,}"] if numbers else []))
@@ -133,7 +133,8 @@ class Receipt:
         from ..plots import card
         told = {"host": self.host, "places": str(len(self))}
         for name, p in (("first", self.places[0]), ("last", self.places[-1])):
-            told |= {name: f"{p.side} {p.module}", f"{name} shape": f"N, {p.channels}, {', '.join(map(str, p.size))}"}
+            shape = ", ".join(map(str, ("N", p.channels, *p.size)))
+            told |= {name: f"{p.side} {p.module or 'network'}", f"{name} shape": shape}
         told["parameters"] = f"{self.parameters:+,}"
         return card(self.at, told | dict(facts), CODE.format(self.attention, self.at), title=f"{self.attention} at {self.at}")
 

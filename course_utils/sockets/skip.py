@@ -1,4 +1,4 @@
-"""Attention on a skip that is only a line of code, `x + branch(x)`: the forward of the block is rewritten by torch.fx.
+"""Attention in a line of code, `x + branch(x)`, on the skip or in place of the sum: torch.fx rewrites the forward.
 
 What a skip is is judged in one place, on the record of a run (`blocks` in units.py). Here the addition is only found again:
 module and record go through the same lines, so the third addition of one is the third of the other. A second graph remains
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import fx, nn
+
+from .fuse import Meeting, lines_in
 
 if TYPE_CHECKING:
     from .record import Call
@@ -68,16 +70,21 @@ def traced(module: nn.Module) -> fx.Graph | None:
     return graphs[0] if str(graphs[0]) == str(graphs[1]) else None
 
 
-def can_be_rewritten(call: Call, count: int) -> bool:
-    """Does torch.fx see as many additions as the run did? Otherwise it has read other lines than those that ran."""
+def can_be_rewritten(call: Call, count: int, find: Callable[[fx.Graph], list[fx.Node]] = additions) -> bool:
+    """Does torch.fx see as many such lines as the run did? Otherwise it has read other lines than those that ran."""
     if call.own:      # the run was that of the object's own forward, which fx does not read
         return False
     graph = traced(call.module)
-    return graph is not None and len(additions(graph)) == count
+    return graph is not None and len(find(graph)) == count
 
 
-def with_attention_on_skips(module: nn.Module, skips: dict[str, Skip]) -> Callable:
-    """The forward of a plugged module's host class, with the parts of these names on these skips.
+def meeting_lines(graph: fx.Graph) -> list[fx.Node]:
+    """Sums and concatenations of two values that come from the inputs of the forward, in order."""
+    return lines_in(graph, ADDITIONS)
+
+
+def with_attention_in_lines(module: nn.Module, lines: dict[str, Skip | Meeting]) -> Callable:
+    """The forward of a plugged module's host class, with the parts of these names on these skips, or where two maps meet.
 
     Raises:
         ValueError: torch.fx cannot read it.
@@ -85,11 +92,19 @@ def with_attention_on_skips(module: nn.Module, skips: dict[str, Skip]) -> Callab
     graph = traced(module)
     if graph is None:
         raise ValueError(f"the forward of {module._plugged_host.__name__} cannot be read by torch.fx: no attention on its skip")
-    there = [(node, list(node.all_input_nodes)) for node in additions(graph)]
-    for name, (addition, operand) in skips.items():
-        node, operands = there[addition]
+    sums = [(node, list(node.all_input_nodes)) for node in additions(graph)]
+    meet = meeting_lines(graph)
+    for name, line in sorted(lines.items(), key=lambda item: isinstance(item[1], Meeting)):      # skips first
+        if isinstance(line, Meeting):
+            node = meet[line.number]
+            with graph.inserting_before(node):
+                fused = graph.call_module(name, tuple(node.all_input_nodes))
+            node.replace_all_uses_with(fused)
+            graph.erase_node(node)
+            continue
+        node, operands = sums[line.addition]
         with graph.inserting_before(node):
-            attended = graph.call_module(name, (operands[operand],))
-        node.replace_input_with(operands[operand], attended)
-        operands[operand] = attended      # one more on this skip comes behind this one
+            attended = graph.call_module(name, (operands[line.operand],))
+        node.replace_input_with(operands[line.operand], attended)
+        operands[line.operand] = attended      # one more on this skip comes behind this one
     return type(fx.GraphModule(module, graph)).forward

@@ -9,15 +9,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Container, Iterable
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
+from .fuse import Meeting
 from .replace import Head, Instead, replace
-from .skip import Skip, with_attention_on_skips
+from .skip import Skip, with_attention_in_lines
 from .walk import RUNNING, walkers
 
 # In which order attention runs where several sockets meet at one module.
-BEFORE = ("input", "pre")
+BEFORE = ("input", "inner", "pre")
 AFTER = ("inner", "post", "identity", "after_add", "between", "head")
+
+MEMORY = "_attention_places"      # where the network notes what was plugged into it
 
 
 class Plugged:
@@ -33,8 +36,8 @@ class Plugged:
 
     _plugged_before: tuple[str, ...] = ()
     _plugged_after: tuple[str, ...] = ()
-    _plugged_skips: dict[str, Skip] = {}
-    _plugged_body = None        # the forward of the class with attention on its skips
+    _plugged_skips: dict[str, Skip | Meeting] = {}
+    _plugged_body = None        # the forward of the class with attention in its lines
     _plugged_own = None         # the forward of the object
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
@@ -99,21 +102,32 @@ def rebuild(host: type[nn.Module]) -> nn.Module:
     return nn.Module.__new__(plugged_class(host))
 
 
-def arrange(module: nn.Module, before: Iterable[str], after: Iterable[str], skips: dict[str, Skip]) -> None:
-    """Say which attention runs where, each name a part of the module; `skips`: name -> the skip that it is on.
+def arrange(module: nn.Module, before: Iterable[str], after: Iterable[str], skips: dict[str, Skip | Meeting]) -> None:
+    """Say which attention runs where, each name a part of the module; `skips`: name -> its skip, or the line where maps meet.
 
     Raises:
         ValueError: the forward cannot be rewritten for a skip. Nothing has changed.
     """
-    body = with_attention_on_skips(module, skips) if skips else None
+    body = with_attention_in_lines(module, skips) if skips else None
     module._plugged_before, module._plugged_after = tuple(before), tuple(after)
     module._plugged_skips, module._plugged_body = dict(skips), body
 
 
 def make_room(module: nn.Module) -> None:
-    """Exchange the class; a forward of the object's own is set aside."""
+    """Exchange the class; a forward of the object's own is set aside.
+
+    Raises:
+        ValueError: this object cannot be of another class.
+    """
+    if isinstance(module, fx.GraphModule):
+        raise ValueError(f"{type(module).__name__} is a GraphModule, whose steps torch.fx has fixed: attention cannot join it. "
+                         "Plug in before tracing, or choose places inside or outside of it with layers=...")
     if not isinstance(module, Plugged):
-        module.__class__ = plugged_class(type(module))
+        try:
+            module.__class__ = plugged_class(type(module))
+        except TypeError as error:      # another layout in memory
+            raise ValueError(f"attention cannot join a {type(module).__name__}: {error}. Choose other places with layers=..., or "
+                             "another socket.") from error
         if "forward" in vars(module):
             module.forward = vars(module).pop("forward")
 
@@ -136,12 +150,12 @@ def part_name(module: nn.Module, socket: str) -> str:
     return name
 
 
-def insert(module: nn.Module, name: str, side: str, attention: nn.Module, skip: Skip | None = None) -> None:
+def insert(module: nn.Module, name: str, side: str, attention: nn.Module, skip: Skip | Meeting | None = None) -> None:
     """Plug attention into one place before, after or on the skip of a module, under a name that is free."""
     make_room(module)
     module._modules[name] = attention
     before, after, skips = list(module._plugged_before), list(module._plugged_after), dict(module._plugged_skips)
-    if side == "skip":
+    if side in ("skip", "fuse"):
         skips[name] = skip
     else:
         (before if side == "before" else after).append(name)
@@ -163,7 +177,8 @@ def take_out(module: nn.Module, names: Container[str]) -> None:
 
 def socket_of(name: str) -> str:
     """The socket in the name of a part: "attention_post_2" -> "post"."""
-    return next(s for s in sorted((*BEFORE, *AFTER, "instead"), key=len, reverse=True) if name.startswith("attention_" + s))
+    known = sorted((*BEFORE, *AFTER, "instead", "fuse"), key=len, reverse=True)
+    return next(s for s in known if name.startswith("attention_" + s))
 
 
 def rank(name: str, order: tuple[str, ...]) -> int:
@@ -178,9 +193,36 @@ def parts(module: nn.Module) -> tuple[str, ...]:
     return module._plugged_names if isinstance(module, Instead | Head) and module._plugged_original[0] is not None else ()
 
 
+def remember(net: nn.Module, calls: dict[str, tuple[int, str]]) -> None:
+    """Note in the network what was plugged into it, how often each is called, and its start, so that a loss is found later."""
+    vars(net)[MEMORY] = {**vars(net).get(MEMORY, {}), **calls}
+
+
+def forget(net: nn.Module, sockets: Iterable[str] | None = None) -> None:
+    """Take what is unplugged out of that note."""
+    for module in net.modules():
+        if MEMORY in vars(module):
+            kept = {n: c for n, c in vars(module)[MEMORY].items() if sockets and part_socket(n) not in sockets}
+            vars(module).pop(MEMORY)
+            if kept:
+                vars(module)[MEMORY] = kept
+
+
+def remembered(net: nn.Module) -> dict[str, tuple[int, str]]:
+    """What was plugged into the network and its parts: name -> how often it was called for one picture, and its start."""
+    return {f"{at}.{name}".lstrip("."): calls for at, module in net.named_modules()
+            for name, calls in vars(module).get(MEMORY, {}).items()}
+
+
+def part_socket(name: str) -> str:
+    """The socket in the name of what was plugged in: "layer1.0.bn2.attention_post" -> "post"."""
+    return socket_of(next(part for part in reversed(name.split(".")) if part.startswith("attention_")))
+
+
 def restore(net: nn.Module, sockets: Iterable[str] | None = None) -> int:
     """Take attention out again, of these sockets or of all; returns how many modules were taken out."""
     taken = 0
+    forget(net, sockets)
     for module in reversed(list(net.modules())):          # parts come before their wholes
         names = [n for n in parts(module) if sockets is None or socket_of(n) in sockets]
         taken += len(names)

@@ -1,0 +1,166 @@
+"""plug_in checks itself before it returns, and tells the real cause where it refuses: findings P12 and P14."""
+
+import copy
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from sockets_host import host, picture
+from test_sockets_placement import alive
+from torch import fx, nn
+
+from course_utils.sockets import list_sockets, plug_in, unplug
+
+SIZE = (3, 12, 14)
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.b(F.relu(self.a(x)))
+
+
+class Exact(Plain):
+    """Asks what it is."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        return y if type(self) is Exact else 1.5 * y
+
+
+def around(block: nn.Module) -> nn.Sequential:
+    torch.manual_seed(0)
+    return alive(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), block, nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+
+
+def test_a_network_whose_outputs_change_at_the_identity_start_is_refused():
+    """P12. Only a comparison of outputs sees it: every module is called, once, with the right shapes."""
+    net, x = around(Exact()), picture()
+    before, modules = net(x), list(net.named_modules())
+    with pytest.raises(ValueError, match=r"with eca in it, .* are off by \d+\.\d%.*exact class.*start='as_made'"):
+        plug_in(net, "eca", "after_add", input_size=SIZE)
+    assert torch.equal(net(x), before) and modules == list(net.named_modules())
+    plug_in(net, "eca", "after_add", start="as_made", input_size=SIZE)      # as the message says
+    unplug(net)
+    assert torch.equal(net(x), before)
+
+
+@pytest.mark.parametrize("kind", ["training", "dropout", "random", "double", "half", "hooks", "nan"])
+def test_what_is_healthy_is_not_accused(kind):
+    """Catches a comparison that draws other random numbers, is in training mode, or wants equality of what is not a number."""
+    class Random(nn.Module):
+        def forward(self, x):
+            return x + 0.1 * torch.randn_like(x)
+    extra = {"dropout": nn.Dropout(0.5), "random": Random()}.get(kind, nn.Identity())
+    net = around(nn.Sequential(Plain(), extra))
+    net.train(kind == "training")
+    if kind in ("double", "half"):
+        net = net.to({"double": torch.float64, "half": torch.bfloat16}[kind])
+    if kind == "nan":
+        with torch.no_grad():
+            net[0].bias.fill_(float("nan"))
+    calls = []
+    if kind == "hooks":
+        net.register_forward_hook(lambda *_: calls.append(1))
+    receipt = plug_in(net, "se", "post", input_size=SIZE)
+    assert len(receipt) == 1 and not receipt.unproved and not calls and net.training is (kind == "training")
+
+
+def test_a_network_that_never_gives_the_same_twice_is_not_compared():
+    class Restless(nn.Module):
+        def forward(self, x):
+            self.calls = getattr(self, "calls", 0) + 1
+            return x * self.calls
+    assert plug_in(around(nn.Sequential(Plain(), Restless())), "se", "post", input_size=SIZE)
+
+
+def test_a_receipt_says_that_outputs_could_not_be_compared():
+    with torch.device("meta"):
+        net = around(Plain())
+    receipt = plug_in(net, "se", "post", input_size=SIZE)
+    assert receipt.unproved and "Its outputs were not compared" in str(receipt)
+    assert "compared" not in str(plug_in(around(Plain()), "se", "post", input_size=SIZE))
+
+
+def test_plugging_inside_inference_mode_leaves_weights_that_can_be_trained():
+    """P14: 'Inference tensors do not track version counter'."""
+    net = around(Plain())
+    with torch.inference_mode():
+        plug_in(net, "se", "post", input_size=SIZE)
+        assert not any(p.is_inference() for p in net.parameters()) and torch.is_inference_mode_enabled()
+    net(picture()).sum().backward()
+    assert all(p.grad is not None for p in net[1].b.parameters())
+
+
+def test_a_block_that_is_a_graph_module_is_plugged_or_refused_with_the_real_cause():
+    """P14: the message told the size was wrong."""
+    net, x = around(fx.symbolic_trace(Plain())), picture()
+    before = net(x)
+    try:
+        plug_in(net, "se", "after_add", start="as_made", input_size=SIZE)
+    except ValueError as error:
+        assert "input_size" not in str(error) and "GraphModule" in str(error)
+    else:
+        assert not torch.allclose(net(x), before)
+        unplug(net)
+    assert torch.equal(net(x), before)
+
+
+class Slots(Plain):
+    __slots__ = ("mine",)
+
+
+def test_a_module_with_slots_keeps_them():
+    net = around(Slots())
+    net[1].mine = 7
+    plug_in(net, "se", "after_add", input_size=SIZE)
+    assert net[1].mine == 7
+    unplug(net)
+    assert net[1].mine == 7 and type(net[1]) is Slots
+
+
+class NeedsNumbers(nn.Module):
+    """Cannot run without numbers, and has an error of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 8, 3), nn.Linear(7, 5)
+
+    def forward(self, x):
+        if x.sum().item() > 1e9:
+            return x
+        return self.fc(self.conv(x).mean((2, 3)))
+
+
+def test_the_error_that_is_told_is_the_network_s_own_and_not_that_of_the_stand_in():
+    """P14. Catches 'item() cannot be called on meta tensors' for a mistake in a linear layer."""
+    with pytest.raises(ValueError) as caught:
+        list_sockets(NeedsNumbers())
+    text = str(caught.value)
+    assert "mat1 and mat2" in text and "meta" not in text
+    assert "same for every size, so the size is not the cause" in text
+
+
+def test_a_network_that_breaks_with_attention_in_it_is_told_so():
+    """Catches advice about the size of the picture where the plugging is the cause."""
+    class Counts(nn.Sequential):
+        def forward(self, x):
+            assert len(self._modules) == 2, "two parts only"
+            return x + self._modules["1"](F.relu(self._modules["0"](x)))
+    net = around(Counts(nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)))
+    with pytest.raises(ValueError, match="ran before, and does not with 1.attention_after_add in it: AssertionError: two parts"):
+        plug_in(net, "se", "after_add", input_size=SIZE)
+    assert net(picture()).shape == (2, 8)
+
+
+def test_looking_does_not_touch_the_network_and_costs_no_warning():
+    net = host()
+    state = copy.deepcopy(net.state_dict())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plug_in(net, "se", "post", input_size=SIZE)
+    assert all(torch.equal(value, net.state_dict()[key]) for key, value in state.items())
