@@ -3,10 +3,10 @@
 Name, file, the text as it stands (exactly once in the file), the text with the mistake.
 """
 
-(BUILD, CHOOSE, DOCTOR, FINDER, FUSE, HEAD, MEET, PATHS, PLUG, PROBE, PROOF, RECEIPT, RECORD, REPLACE, SKIP, SURGERY, UNITS,
+(BUILD, CHOOSE, DOCTOR, FINDER, FUSE, HEAD, MEET, PATHS, PLACES, PLUG, PROBE, PROOF, RECEIPT, RECORD, REPLACE, SKIP, SURGERY, UNITS,
  WALK) = (
     f"course_utils/sockets/{name}.py" for name in (
-        "build", "choose", "doctor", "finder", "fuse", "head", "meet", "paths", "plug", "probe", "proof", "receipt", "record",
+        "build", "choose", "doctor", "finder", "fuse", "head", "meet", "paths", "places", "plug", "probe", "proof", "receipt", "record",
         "replace", "skip", "surgery", "units", "walk"))
 
 # The tests of each file that can notice, the likeliest first: tests/test_sockets_NAME.py.
@@ -20,6 +20,7 @@ NOTICE = {
     FUSE: ("fuse",),
     MEET: ("fuse", "errors"),
     PROOF: ("proof",),
+    PLACES: ("errors", "receipt"),
     RECORD: ("inputs", "blocks", "own"),
     WALK: ("walk", "forward"),
     PLUG: ("errors", "identity", "cases"),
@@ -98,6 +99,7 @@ MUTANTS_SOCKETS = [
      "a, b = (one, other) if self.turned else (other, one)\n        y"),
     ("fuse: concatenated in another order", FUSE, "torch.cat([y, a] if self.turned else [a, y], 1)", "torch.cat([a, y], 1)"),
     ("meet: an identity start that is not tried", MEET, "not does_nothing(module, place)", "False"),
+    ("places: an unknown unit is taken", PLACES, 'UNITS = ("block", "conv")', 'UNITS = ("block", "conv", "blok")'),
     ("doctor: what is gone is not missed", DOCTOR, "names = dict.fromkeys([*wanted, *there])", "names = dict.fromkeys(there)"),
     ("doctor: counts no calls", DOCTOR, "elif wanted and runs != wanted:", "elif False:"),
     ("units: norm of another reader", UNITS, "return readers[0] if alone and", "return readers[0] if readers and"),

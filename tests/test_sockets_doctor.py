@@ -54,7 +54,7 @@ def freeze(net):
 
 
 def own_forward(net):
-    """As ultralytics' fuse(): a forward on the object itself, which does not hide the attention."""
+    """A forward on the object itself, as a fusing library sets it; it does not hide the attention."""
     bn = net.blocks[0].bn2
     bn.forward = types.MethodType(lambda self, x: F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias), bn)
     return net

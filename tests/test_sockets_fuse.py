@@ -219,6 +219,31 @@ def test_an_option_reaches_the_mechanism():
         plug_in(unet(), functools.partial(attention.AFF, 4, 4, 4, 4), "fuse", input_size=SIZE)
 
 
+class Optional(nn.Module):
+    """As timm's DLA: a skip from elsewhere, or the block's own input."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = conv(8, 8)
+
+    def forward(self, x, skip=None):
+        skip = x if skip is None else skip
+        return self.a(x) + skip
+
+
+def test_a_skip_that_may_be_left_out_is_a_place_where_it_is_given():
+    """torch.fx takes it for given. Catches attention that gets None where it was not."""
+    class Net(nn.Module):
+        def __init__(self, given):
+            super().__init__()
+            self.stem, self.block, self.given = conv(3, 8), Optional(), given
+
+        def forward(self, x):
+            x = self.stem(x)
+            return self.block(x, skip=2 * x) if self.given else self.block(x)
+    assert [("fuse" in list_sockets(Net(given), SIZE).missing) for given in (False, True)] == [True, False]
+
+
 def test_a_forward_that_cannot_be_read_is_no_place():
     class Loops(Unet):
         def forward(self, x):

@@ -115,6 +115,24 @@ def test_attention_is_before_or_behind_the_right_step_of_a_block(name, at):
 
 
 @pytest.mark.parametrize("name", BLOCKS)
+def test_fuse_takes_the_place_of_the_sum_and_gets_branch_and_skip(name):
+    """Catches the two exchanged: the second is three times too small."""
+    class Weighed(nn.Module):
+        def __init__(self, a, b):
+            super().__init__()
+
+        def forward(self, a, b):
+            return a + 0.3 * b
+    block, forward = copy.deepcopy(BLOCKS[name])
+    net = alive(nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), block))
+    x = torch.randn(2, 3, 11, 14)
+    with torch.no_grad():
+        expected = forward(net[1], net[0](x), identity=lambda skip: 0.3 * skip)
+        plug_in(net, Weighed, "fuse", start="as_made", input_size=(3, 11, 14))
+        torch.testing.assert_close(net(x), expected)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
 def test_both_is_one_before_and_one_behind_in_every_block(name):
     block, forward = copy.deepcopy(BLOCKS[name])
     net = alive(nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), block))

@@ -44,7 +44,7 @@ def test_a_model_of_timm_needs_no_code_of_its_own(model, at):
     assert sum(p.socket == at for p in places) == expected.get(at, sum(p.socket == at for p in places))
     if at in places.missing:
         with pytest.raises(ValueError, match=f"has no socket '{at}'"):
-            plug_in(net, "eca", at)
+            plug_in(net, tool.ATTENTION.get(at, "eca"), at)
         return
     cell = tool.try_socket(net, at, pictures[:1])
     assert cell.heard and cell.undone

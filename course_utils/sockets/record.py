@@ -48,6 +48,7 @@ class Call:
     inputs: tuple[Node, ...]
     begin: int                  # number of nodes before it
     own: bool                   # its forward was the object's, not the class's
+    given: frozenset = frozenset()      # its arguments that were not None, by position or name
     output: Node | None = None
     outputs: tuple[Node, ...] = ()
     inside: list[Call] = field(default_factory=list)
@@ -173,7 +174,8 @@ class Recorder(TorchFunctionMode):
     def call(self, name: str, module: nn.Module, forward: Callable, own: bool, *args, **kwargs):
         parent = self.stack[-1] if self.stack else None
         first = self.of(args[:1]) if args and isinstance(args[0], Tensor) else ()
-        call = Call(name, module, parent, first[0] if first else None, self.of((args, kwargs)), len(self.nodes), own)
+        call = Call(name, module, parent, first[0] if first else None, self.of((args, kwargs)), len(self.nodes), own,
+                    frozenset(key for key, value in (*enumerate(args), *kwargs.items()) if value is not None))
         if parent:
             parent.inside.append(call)
         self.calls.append(call)

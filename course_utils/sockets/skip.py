@@ -75,7 +75,14 @@ def can_be_rewritten(call: Call, count: int, find: Callable[[fx.Graph], list[fx.
     if call.own:      # the run was that of the object's own forward, which fx does not read
         return False
     graph = traced(call.module)
-    return graph is not None and len(find(graph)) == count
+    if graph is None or len(lines := find(graph)) != count:
+        return False
+    # torch.fx takes every input for given; a forward that was called without one may have gone another way.
+    absent = {node for i, node in enumerate(n for n in graph.nodes if n.op == "placeholder") if not {i, node.target} & call.given}
+    for node in graph.nodes:
+        if absent.intersection(node.all_input_nodes):
+            absent.add(node)
+    return not absent.intersection(lines)
 
 
 def meeting_lines(graph: fx.Graph) -> list[fx.Node]:
