@@ -3,11 +3,11 @@
 Name, file, the text as it stands (exactly once in the file), the text with the mistake.
 """
 
-(BUILD, CHOOSE, DOCTOR, FINDER, FUSE, HEAD, MEET, PATHS, PLACES, PLUG, PROBE, PROOF, RECEIPT, RECORD, REPLACE, SKIP, SURGERY, UNITS,
- WALK) = (
+(BUILD, CHOOSE, DOCTOR, FINDER, FUSE, HEAD, MEET, PATHS, PLACES, PLUG, PROBE, PROOF, RECEIPT, RECORD, REPLACE, SKIP, SURGERY,
+ UNITS, WALK) = (
     f"course_utils/sockets/{name}.py" for name in (
-        "build", "choose", "doctor", "finder", "fuse", "head", "meet", "paths", "places", "plug", "probe", "proof", "receipt", "record",
-        "replace", "skip", "surgery", "units", "walk"))
+        "build choose doctor finder fuse head meet paths places plug probe proof receipt record replace skip surgery units walk"
+    ).split())
 
 # The tests of each file that can notice, the likeliest first: tests/test_sockets_NAME.py.
 NOTICE = {
