@@ -215,4 +215,4 @@ def list_sockets(model: nn.Module, input_size=None, unit: str | None = None, inp
     found = {socket: finder.at(socket) for socket in SOCKETS if socket != "both"}
     missing = [socket for socket, places in found.items() if not places]
     return SocketList([p for places in found.values() for p in places], missing, finder.run.size, finder.unit,
-                      type(model).__name__)
+                      host_class(type(model)).__name__, len(finder.units))

@@ -37,11 +37,12 @@ def by_stage(places: Sequence[Place], numbers: Sequence[int] | None = None) -> l
 
 
 class SocketList(list):
-    """Every place of a network, printed as a table. Its entries are `Place`; `missing` says which sockets it does not have."""
+    """Every place of a network, printed as a table. Its entries are `Place`; `missing` are the sockets that it does not have."""
 
-    def __init__(self, places: Sequence[Place], missing: Sequence[str], size: tuple[int, ...], unit: str, host: str):
+    def __init__(self, places: Sequence[Place], missing: Sequence[str], size: tuple[int, ...], unit: str, host: str,
+                 units: int = 0):
         super().__init__(places)
-        self.missing, self.input_size, self.unit, self.host = tuple(missing), size, unit, host
+        self.missing, self.input_size, self.unit, self.host, self.units = tuple(missing), size, unit, host, units
 
     HEAD = ("socket", "stage", "places", "modules", "channels", "map")
 
