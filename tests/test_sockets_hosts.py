@@ -163,9 +163,11 @@ def page(tmp_path, monkeypatch):
 
     def row(name):
         made.append(name)
-        return [name, "1.0 M", "96", "1", "1e-06", "8 · 0 · yes", *["-"] * (len(tool.TRIED) - 2), "2 · 2e-06 · yes"]
+        cells = {"model": name, "unit": "8 block", "parameters": "1.0 M", "picture": "96", "output": "1", "rounding": "1e-06",
+                 "pre": "8 · 0 · yes", "instead": "2 · 2e-06 · yes"}
+        return [cells.get(column, "-") for column in tool.HEAD]
     monkeypatch.setattr(tool, "PAGE", tmp_path / "sockets.md")
-    monkeypatch.setattr(tool, "names", lambda: ["a", "b", "c"])
+    monkeypatch.setattr(tool, "names", lambda kind=tool.MODELS: ["a", "b", "c"] if kind is tool.MODELS else [])
     monkeypatch.setattr(tool, "row", row)
     return made
 
@@ -187,7 +189,7 @@ def test_a_new_socket_makes_every_row_anew(page, monkeypatch):
     """Catches rows of the old page that are one cell too short for the new one: the tool stopped at the first of them."""
     tool.main([])
     monkeypatch.setattr(tool, "TRIED", ("new", *tool.TRIED))
-    monkeypatch.setattr(tool, "HEAD", (*tool.HEAD[:5], *tool.TRIED))
+    monkeypatch.setattr(tool, "HEAD", (*tool.HEAD[:6], *tool.TRIED))
     tool.main([])
     assert page == 2 * ["a", "b", "c"] and rows_are_whole(tool.PAGE.read_text(encoding="utf-8"))
 
