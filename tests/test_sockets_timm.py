@@ -1,12 +1,13 @@
 """Models of timm, for which there is no line of code: found by what they do, as a learner's own network is."""
 
 import make_socket_table as tool
+import make_timm_table as families
 import pytest
 import timm
 import torch
 from torch import nn
 
-from course_utils.sockets import SOCKETS, list_sockets, plug_in, unplug
+from course_utils.sockets import SOCKETS, doctor, list_sockets, plug_in, unplug
 
 # What their papers say: blocks, and those of them with a skip. Branches that timm starts at zero are switched on.
 MODELS = {
@@ -18,6 +19,15 @@ MODELS = {
     # Three paths are added that could be one convolution, and will be: no residual block, and one place before and after all.
     "repvgg_a0": ({}, {"pre": 22, "post": 22, "inner": 0, "after_add": 0, "identity": 0, "between": 4}),
     "mobilenetv4_conv_small": ({}, {"pre": 12, "inner": 12, "post": 12, "after_add": 10, "identity": 10, "between": 1}),
+    # Parallel branches of different sizes.
+    "hrnet_w18_small": ({}, {"pre": 23, "inner": 23, "post": 23, "after_add": 23, "identity": 23, "between": 0}),
+    # A map is split, each part has a window of its own, and the parts are joined again; two convolutions that split the channels.
+    "mixnet_s": ({}, {"pre": 16, "inner": 16, "post": 16, "after_add": 11, "identity": 11, "between": 4}),
+    "skresnet18": ({}, {"pre": 8, "inner": 8, "post": 8, "after_add": 8, "identity": 8, "between": 3}),
+    # The skip adds to a part of the channels, in 11 of 16 blocks.
+    "rexnet_100": ({}, {"pre": 16, "post": 5, "after_add": 0, "identity": 11, "between": 4}),
+    # Its stem sorts pixels into channels first.
+    "tresnet_m": ({}, {"pre": 21, "inner": 21, "post": 21, "after_add": 21, "identity": 21, "between": 3}),
     # Its skips come from outside of the block.
     "dla34": ({}, {"pre": 12, "inner": 12, "post": 12, "after_add": 12, "identity": 0, "between": 3}),
 }
@@ -106,3 +116,24 @@ def test_after_the_addition_both_branch_and_skip_are_weighed(model):
 def test_what_is_tried_here_is_every_socket_but_two():
     """`both` is pre and post; `instead` of every convolution is in the table of docs/sockets.md."""
     assert set(SOCKETS) - set(TRIED) == {"both", "instead"}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name, gone", [("repvgg_a0", 0), ("mobileone_s0", 8), ("fastvit_t8", 0), ("repghostnet_050", 0)])
+def test_the_doctor_knows_what_re_parameterising_has_lost(name, gone):
+    """P2. Attention behind the sum of parallel convolutions outlives their fusion; what joined a part that goes is missed."""
+    from timm.utils import reparameterize_model
+    net = timm.create_model(name, num_classes=10).eval()
+    receipt = plug_in(net, "eca", "post")
+    assert doctor(net)
+    checkup = doctor(reparameterize_model(net))
+    assert sum(bool(f.complaints) for f in checkup.findings) == gone and len(checkup.findings) == len(receipt)
+    assert sum(f.runs for f in checkup.findings) == len(receipt) - gone
+
+
+def test_the_page_of_timm_holds_every_family():
+    """Catches a page that was written before the run was over."""
+    text = families.PAGE.read_text(encoding="utf-8")
+    rows = tool.rows_of(text)
+    assert list(rows) == list(families.families()) and len(rows) > 100
+    assert not [name for name, row in rows.items() if "NO" in " ".join(row.values()).split(" · ")]

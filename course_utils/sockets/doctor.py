@@ -200,8 +200,8 @@ def finding(name: str, module: nn.Module | None, wanted: int | None, start: str,
     elif gradient is not None and not torch.isfinite(torch.tensor(gradient)):
         complaints.append("its gradient is not finite. Lower the learning rate, clip, or leave half precision.")
     if in_float(twin, module):
-        complaints.append("stays in float while the network around it is prepared for quantisation: plug in after preparing, or "
-                          "prepare before plugging in; otherwise what it joined is not quantised either.")
+        complaints.append("stays in float while the network around it is prepared for quantisation, and so does what it joined. "
+                          "Unplug, prepare, and plug in again.")
     return Finding(name, type(module).__name__, runs, wanted or runs, finite, change, gradient, frozen, start,
                    tuple(complaints))
 

@@ -134,10 +134,15 @@ def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[
 
         plug_in(torchvision.models.resnet50(), "se", at="post", stages=[3, 4])
 
+    Before it returns it has run copies of the network: each new module is called exactly as often as its place, and with
+    start="identity" the outputs are those of before, up to rounding. If not, it refuses and takes everything out again.
+
     Args:
-        model: any network with torch.nn.Conv2d that runs on one batch of pictures. Build the optimiser, compile and wrap it
-            afterwards; convert its norms (nn.SyncBatchNorm) before: what exchanges modules later would lose the attention.
-        attention: a name of attention.REGISTRY, or a callable channels -> module. One module is made for each place.
+        model: any network with torch.nn.Conv2d: a classifier, a detector, a U-Net, or a part of one. Build the optimiser,
+            compile and wrap it afterwards; convert its norms (nn.SyncBatchNorm), fuse, merge and initialise it before: what
+            exchanges modules later would lose the attention. `doctor` finds that.
+        attention: a name of attention.REGISTRY, or a callable channels -> module; at="fuse" a callable (channels_a,
+            channels_b) -> module(a, b), where b is the skip and a the map that came the longer way. One is made for each place.
         at: a socket. pre, post and both (of the two) belong to the residual block where there is one, otherwise to every
             convolution with its norm.
         stages: which sizes of map, counted from 1; of torchvision's ResNets these are layer1 to layer4.
@@ -148,6 +153,7 @@ def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[
         unit: "block" or "conv", instead of the natural one.
         stack: put it behind attention that is in the same socket already; otherwise that is refused.
         input_size: (C, H, W), (H, W) or a side; a picture that the network can take. None: usual sizes are tried.
+        inputs: instead of a size, what the network is called with: a tensor, a tuple of arguments, or a dict of them by name.
         options: of a mechanism given by name, such as reduction=4.
 
     Returns:
@@ -178,7 +184,8 @@ def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[
     remember(model, {name: (place.calls, start) for name, place in zip(names, places, strict=True)})
     added = tuple(sum(p.numel() for p in model.get_submodule(name).parameters()) for name in names)
     removed = sum(new._plugged_original[0].weight.numel() for new in made if isinstance(new, Instead))
-    missed = tuple(m for m in finder.missed_at(at) if m[0] not in {p.unit for p in places})
+    everywhere = stages is None and layers is None      # whoever chooses places does not ask what he left out
+    missed = tuple(m for m in finder.missed_at(at) if m[0] not in {p.unit for p in places}) if everywhere else ()
     return Receipt(label(attention), at, start, host, tuple(places), names, added, removed,
                    len(finder.units), missed, unproved)
 
@@ -205,6 +212,7 @@ def list_sockets(model: nn.Module, input_size=None, unit: str | None = None, inp
         model: as for plug_in; what is plugged in already does not matter, and nothing is changed.
         input_size: (C, H, W), (H, W) or a side. None: usual sizes are tried.
         unit: "block" or "conv", instead of the natural one.
+        inputs: instead of a size, what the network is called with, as for plug_in.
 
     Raises:
         ValueError, TypeError: as plug_in.

@@ -8,6 +8,7 @@ run once.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -130,6 +131,16 @@ def examples(net: nn.Module, input_size=None, inputs=None) -> list[Example]:
     return [Example((torch.zeros(1, *size, dtype=like.dtype, device="meta"),)) for size in wanted]
 
 
+def warn_of_size(net: nn.Module, done: Run) -> None:
+    """Say so where a network makes its pictures much larger by itself, as detectors do: each trial of it costs that much."""
+    large = max((node.size for node in done.nodes if node.is_map), key=lambda size: size[0] * size[1], default=(0, 0))
+    h, w = done.size[1:]
+    if large[0] * large[1] > max(4 * h * w, 400 * 400):
+        warnings.warn(f"this {type(net).__name__} makes {large[0]}x{large[1]} pixels of a picture of {h}x{w}, so looking at it "
+                      "takes much time and memory. torchvision's detectors do so by min_size=800: set "
+                      "net.transform.min_size = (96,) while you plug in, and set it back afterwards.", stacklevel=5)
+
+
 def probe(net: nn.Module, input_size=None, inputs=None) -> tuple[Run, Example]:
     """What the host does, whatever is plugged in, and on what; without a size or inputs on a usual picture that it can take.
 
@@ -142,7 +153,10 @@ def probe(net: nn.Module, input_size=None, inputs=None) -> tuple[Run, Example]:
         for example in wanted:
             filled = example.map(lambda t: torch.zeros(t.shape, dtype=t.dtype) if t.is_meta else t) if weights else example
             try:
-                return run(net, filled, weights), example
+                done = run(net, filled, weights)
+                if weights:
+                    warn_of_size(net, done)
+                return done, example
             except Exception as problem:      # whatever a stranger's forward may raise
                 if weights:
                     real[str(example)] = problem
