@@ -187,7 +187,7 @@ def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[
     everywhere = stages is None and layers is None      # whoever chooses places does not ask what he left out
     missed = tuple(m for m in finder.missed_at(at) if m[0] not in {p.unit for p in places}) if everywhere else ()
     return Receipt(label(attention), at, start, host, tuple(places), names, added, removed,
-                   len(finder.units), missed, unproved)
+                   len(finder.units), missed, finder.unit, unproved)
 
 
 def unplug(model: nn.Module, at: str | None = None) -> int:

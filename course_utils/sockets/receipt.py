@@ -13,6 +13,7 @@ from torch import nn
 from ..tables import as_html, as_text
 from .places import Place
 
+UNIT = {"block": "blocks", "conv": "convolutions"}
 MOST_ROWS = 16      # a longer receipt is shown by stages
 CODE = """from course_utils.sockets import plug_in, unplug
 
@@ -79,6 +80,7 @@ class Receipt:
     removed: int = 0
     units: int = 0                                  # blocks or convolutions of the host
     missed: tuple[tuple[str, str], ...] = ()        # those without a place at this socket, and why
+    unit: str = "block"
     unproved: str = ""                              # why the outputs could not be compared, if so
 
     def __len__(self) -> int:
@@ -112,7 +114,7 @@ class Receipt:
             return ""
         whys = Counter(why for _, why in dict(self.missed).items())
         told = "; ".join(f"{count}: {why}" for why, count in whys.most_common())
-        return f" {self.units - whys.total()} of {self.units} blocks; of the others {told}."
+        return f" {self.units - whys.total()} of {self.units} {UNIT[self.unit]}; of the others {told}."
 
     @property
     def foot(self) -> str:
