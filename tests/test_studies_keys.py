@@ -40,6 +40,8 @@ KEPT = {
     "10_clothes": (45, "81b455c889f58336"),
     "10_photographs": (60, "8423dcfea981187f"),
     "13_norms_again": (40, "075a991670b2c507"),
+    "09_depth_relu_again": (16, "145dea8a4d2195c7"),
+    "10_depth_reach_again": (32, "1e3683667fab7417"),
     "02_multiply": (24, "285e05ae61bad468"),
     "03_reach": (32, "aa7e429a86da2348"),
     "05_bot": (24, "63e94b978e485009"),
