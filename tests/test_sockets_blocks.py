@@ -88,7 +88,7 @@ class Adapter(nn.Module):
         self.low, self.high = nn.Conv2d(channels, 2, 3, padding=1, bias=False), nn.Conv2d(2, channels, 1, bias=False)
 
     def forward(self, x):
-        return self.base(x) + 0.5 * self.high(self.low(x))
+        return (self.base(x) + 0.5 * self.high(self.low(x))).to(x.dtype)      # as peft does
 
 
 class Squeezed(nn.Module):

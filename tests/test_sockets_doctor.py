@@ -167,6 +167,73 @@ def test_a_convolution_that_stays_in_float_while_the_others_are_prepared_is_foun
     assert names(checkup) == {"2.attention_post"} and "stays in float" in str(checkup)
 
 
+def test_an_adapter_around_what_it_joined_is_told_and_not_taken_for_a_loss():
+    """The attention runs, and what the adapter adds does not see it. Catches 'gone' for what has moved."""
+    class Adapter(nn.Module):
+        def __init__(self, base):
+            super().__init__()
+            self.base_layer, self.low = base, nn.Conv2d(base.in_channels, base.out_channels, 1)
+
+        def forward(self, x):
+            return self.base_layer(x) + self.low(x)
+    net = plugged("pre", layers="blocks.0")
+    net.blocks[0].conv1 = Adapter(net.blocks[0].conv1)
+    checkup = doctor(net, picture())
+    assert names(checkup) == {"blocks.0.conv1.base_layer.attention_pre"} and "sees the map without this attention" in str(checkup)
+
+
+def test_what_was_plugged_into_a_wrapper_is_missed_in_what_it_held():
+    """As merging adapters gives back the network inside. Catches a note that only the wrapper has."""
+    class Wrapper(nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def forward(self, x):
+            return self.model(x)
+    whole = Wrapper(host())
+    plug_in(whole, "se", "post", input_size=SIZE)
+    inside = whole.model
+    inside.blocks[0].bn2 = nn.BatchNorm2d(8)
+    assert names(doctor(inside, picture())) == {"blocks.0.bn2.attention_post"}
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_branch_that_starts_at_zero_is_told_and_not_accused(silent):
+    """As with zero_init_residual: no gradient reaches a gate whose map is zero, and it will once the norm has moved."""
+    net = host()
+    for block in net.blocks:
+        if silent:
+            nn.init.zeros_(block.bn2.weight)
+            nn.init.zeros_(block.bn2.bias)
+    plug_in(net, "se", "post", start="as_made", input_size=SIZE)
+    checkup = doctor(net, picture())
+    assert checkup and ("3 of 3 get a map of nothing but zeros" in str(checkup)) is silent
+
+
+@pytest.mark.parametrize("last", [lambda y: y.argmax(1), lambda y: y[:0], lambda y: y.detach()], ids=["labels", "none", "cut"])
+def test_outputs_without_a_gradient_are_told_and_nobody_is_accused(last):
+    """As a detector that has found nothing."""
+    class Net(Host):
+        def forward(self, x):
+            return last(super().forward(x))
+    net = stir(Net()).eval()
+    plug_in(net, "se", "post", input_size=SIZE)
+    checkup = doctor(net, picture())
+    assert checkup and "No gradient was asked for: the outputs carry none" in str(checkup)
+
+
+def test_a_gradient_of_1e_24_is_one():
+    """Catches a norm whose squares are too small for single precision."""
+    net = plugged()
+
+    class Faint(nn.Module):
+        def forward(self, x):
+            return x * 1e-24 + x.detach() * (1 - 1e-24)
+    net.blocks.append(Faint())
+    assert doctor(net, picture())
+
+
 # ---- what it is asked
 
 def test_a_network_without_attention_is_told_so():

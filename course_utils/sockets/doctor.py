@@ -21,6 +21,10 @@ LOST = ("gone: the network has no such module any more. What exchanges modules l
         "adapters, quantising, building the network anew from its settings. Plug in afterwards, or train without that step.")
 
 
+WRAPPED = ("something was put around the module that it joined, such as an adapter. What it adds sees the map without this "
+           "attention, and merging it changes the outputs. Take it off, or plug in at a module that has none.")
+
+
 @dataclass(frozen=True)
 class Finding:
     """What was found at one module that was plugged in.
@@ -28,7 +32,7 @@ class Finding:
     `runs` is how often it is called for one picture, and `wanted` how often its place was passed when it was plugged in.
     `change` is the largest |difference| that it makes to its map, by the largest |value|; 0 at the identity start, None where
     it stands for something else (instead, head, fuse). `gradient` is the norm of the gradients of its parameters, None where
-    none can be had.
+    none can be had. `silent`: nothing but zeros comes in, so that nothing can be learned there yet.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Finding:
     change: float | None = None
     gradient: float | None = None
     frozen: bool = False
+    silent: bool = False
     start: str = ""
     complaints: tuple[str, ...] = ()
 
@@ -49,6 +54,7 @@ class Checkup:
 
     findings: tuple[Finding, ...]
     host: str
+    asked: bool = True          # for gradients: the outputs carry some
 
     def __bool__(self) -> bool:
         return not self.complaints
@@ -74,10 +80,17 @@ class Checkup:
     def foot(self) -> str:
         if not self.findings:
             return f"{self.host}: nothing is plugged in."
-        well = f"{self.host}: all {len(self.findings)} modules run, their outputs are finite, and a gradient reaches each."
+        count = len(self.findings)
+        learns = ", their outputs are finite, and a gradient reaches each" if self.asked else " and their outputs are finite"
+        well = f"{self.host}: all {count} modules run{learns}."
         moved = sum(f.start == "identity" and bool(f.change) for f in self.findings)
-        told = [f"{moved} of {len(self.findings)} have left their identity start: by training, or because net.apply(init) has "
-                "set their weights anew."] if moved else []
+        silent = sum(f.silent for f in self.findings)
+        told = [f"{moved} of {count} have left their identity start: by training, or because net.apply(init) has set their "
+                "weights anew."] if moved else []
+        told += [f"{silent} of {count} get a map of nothing but zeros, as behind a norm that starts at zero: they learn once "
+                 "that has moved."] if silent else []
+        told += [] if self.asked else ["No gradient was asked for: the outputs carry none (a detector that has found nothing, "
+                                       "labels in place of logits). Ask for a part, or with other pictures."]
         return "\n".join([*(self.complaints or [well]), *told])
 
     def __str__(self) -> str:
@@ -105,6 +118,8 @@ class Watch:
         self.calls: Counter[str] = Counter()
         self.finite: dict[str, bool] = {}
         self.change: dict[str, float] = {}
+        self.silent: dict[str, bool] = {}
+        self.asked = False
         for name, module in modules.items():
             module.register_forward_hook(lambda _, args, out, name=name: self.note(name, args[0], out))
 
@@ -112,6 +127,7 @@ class Watch:
         self.calls[name] += 1
         with torch.no_grad():
             self.finite[name] = bool(torch.isfinite(y).all()) and self.finite.get(name, True)
+            self.silent[name] = not x.any() and self.silent.get(name, True)
             if part_socket(name) not in ("instead", "head", "fuse"):
                 far = (y - x).abs().max() / x.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
                 self.change[name] = max(far.item(), self.change.get(name, 0.0))
@@ -145,9 +161,17 @@ def doctor(model: nn.Module, pictures=None) -> Checkup:
         return Checkup((), host_class(type(model)).__name__)
     watch = Watch(there)
     answer(twin, there, watch, pictures)
-    names = dict.fromkeys([*wanted, *there])
-    found = [finding(name, there.get(name), *wanted.get(name, (None, "")), watch, twin) for name in names]
-    return Checkup(tuple(found), host_class(type(model)).__name__)
+    elsewhere = {name: moved for name in wanted if name not in there and (moved := moved_to(name, there))}
+    names = dict.fromkeys([*(name for name in wanted if name not in elsewhere), *there])
+    found = [finding(name, there.get(name), *wanted.get(name, (None, "")), watch, twin, name in elsewhere.values())
+             for name in names]
+    return Checkup(tuple(found), host_class(type(model)).__name__, watch.asked)
+
+
+def moved_to(name: str, there: dict[str, nn.Module]) -> str | None:
+    """Where attention is now, if something was put around the module that it joined: "conv1.base_layer.attention_pre"."""
+    joined, _, part = name.rpartition(".")
+    return next((n for n in there if n.startswith(f"{joined}.") and n.endswith(f".{part}")), None)
 
 
 def answer(twin: nn.Module, there: dict[str, nn.Module], watch: Watch, pictures) -> None:
@@ -163,6 +187,7 @@ def answer(twin: nn.Module, there: dict[str, nn.Module], watch: Watch, pictures)
                 watch.calls.clear()
                 out = twin(*(given := ready(example, like)).args, **given.named)
                 ends = [t.float() for t in tensors(out) if t.requires_grad and t.numel()]
+                watch.asked = bool(ends)
                 if ends:      # of size one: the outputs of a network without training may be of any size
                     sum((t / t.detach().abs().max().clamp_min(1e-30)).square().mean() for t in ends).backward()
             return
@@ -176,16 +201,18 @@ def ready(example: Example, like: Tensor) -> Example:
     return example.map(lambda t: noise(t, like))
 
 
-def finding(name: str, module: nn.Module | None, wanted: int | None, start: str, watch: Watch, twin: nn.Module) -> Finding:
+def finding(name: str, module: nn.Module | None, wanted: int | None, start: str, watch: Watch, twin: nn.Module,
+            wrapped: bool) -> Finding:
     """What there is to say about one module."""
     if module is None:
         return Finding(name, "-", 0, wanted, complaints=(LOST,))
     runs, finite, change = watch.calls[name], watch.finite.get(name, True), watch.change.get(name)
     weights = list(module.parameters())
     frozen = bool(weights) and not any(p.requires_grad for p in weights)
-    gradient = torch.stack([p.grad.float().norm() for p in weights if p.grad is not None]).norm().item() \
+    gradient = torch.stack([p.grad.double().norm() for p in weights if p.grad is not None]).norm().item() \
         if any(p.grad is not None for p in weights) else None
-    complaints = []
+    silent = watch.silent.get(name, False)
+    complaints = [WRAPPED] if wrapped else []
     if not runs:
         complaints.append("does not run: the network goes another way than when it was plugged in (a fused forward, a branch "
                           "that is switched off). Undo that step, or unplug and plug in again after it.")
@@ -194,7 +221,7 @@ def finding(name: str, module: nn.Module | None, wanted: int | None, start: str,
                           "it, or its place is passed as often. Look for a forward that goes through all that a module holds.")
     if not finite:
         complaints.append("gives numbers that are not finite. Look at what comes in; in half precision try bfloat16 or float32.")
-    if runs and weights and not frozen and not gradient:
+    if runs and weights and watch.asked and not (frozen or gradient or silent):
         complaints.append("no gradient reaches it. Behind it something is detached or multiplies by zero, or its own gate is "
                           "saturated, all 0 or all 1 (weights set anew by net.apply(init) can do that).")
     elif gradient is not None and not torch.isfinite(torch.tensor(gradient)):
@@ -202,7 +229,7 @@ def finding(name: str, module: nn.Module | None, wanted: int | None, start: str,
     if in_float(twin, module):
         complaints.append("stays in float while the network around it is prepared for quantisation, and so does what it joined. "
                           "Unplug, prepare, and plug in again.")
-    return Finding(name, type(module).__name__, runs, wanted or runs, finite, change, gradient, frozen, start,
+    return Finding(name, type(module).__name__, runs, wanted or runs, finite, change, gradient, frozen, silent, start,
                    tuple(complaints))
 
 

@@ -194,8 +194,15 @@ def parts(module: nn.Module) -> tuple[str, ...]:
 
 
 def remember(net: nn.Module, calls: dict[str, tuple[int, str]]) -> None:
-    """Note in the network what was plugged into it, how often each is called, and its start, so that a loss is found later."""
-    vars(net)[MEMORY] = {**vars(net).get(MEMORY, {}), **calls}
+    """Note in the network what was plugged into it, how often each is called, and its start, so that a loss is found later.
+
+    In the network and in each part that holds some of it: what is made of a part, as by merging adapters, still knows.
+    """
+    for at, module in net.named_modules():
+        start = f"{at}." if at else ""
+        inside = {name.removeprefix(start): told for name, told in calls.items() if name.startswith(start)}
+        if inside and not at.rpartition(".")[2].startswith("attention_"):
+            vars(module)[MEMORY] = {**vars(module).get(MEMORY, {}), **inside}
 
 
 def forget(net: nn.Module, sockets: Iterable[str] | None = None) -> None:

@@ -29,6 +29,7 @@ ROUTES = frozenset("avg_pool2d max_pool2d adaptive_avg_pool2d adaptive_max_pool2
 LINEAR = frozenset("conv2d batch_norm add iadd radd sub avg_pool2d adaptive_avg_pool2d pad cat getitem chunk split linear "
                    "permute reshape view flatten dropout contiguous clone to float half bfloat16 detach".split())
 SCALING = frozenset("mul imul rmul div".split())      # linear, by what does not come from the picture
+CASTS = frozenset("to type_as float half bfloat16 contiguous".split())
 UPWARD = frozenset("interpolate upsample conv_transpose2d pixel_shuffle grid_sample max_unpool2d".split())
 
 
@@ -169,6 +170,8 @@ def merges(run: Run, convs: list[Call]) -> list[Unit]:
         owner = node.owner
         if owner is None or owner is run.root or owner.first is None or not is_addition(run, node) or not node.is_map:
             continue
+        while len(node.readers) == 1 and node.readers[0].function in CASTS and node.readers[0].owner is owner:
+            node = node.readers[0]
         way = list(run.between(owner.first, node))
         if is_linear(run, way) and sum(c.output in way for c in convs) > 1 and all(n.owner.within(owner) for n in way):
             found[owner] = Unit(owner.name, owner, owner.first, node)      # of several additions the last
