@@ -3,10 +3,10 @@
 Name, file, the text as it stands (exactly once in the file), the text with the mistake.
 """
 
-AXES, BASE, CHANNEL, COMBINED, DYNAMIC, FUSION, GATHER, INPUTS, KERNEL, LINEAR, MIXING, REGISTRY, SPATIAL, WINDOW = (
+AXES, BASE, CHANNEL, COMBINED, DYNAMIC, EXPORT, FUSION, GATHER, INPUTS, KERNEL, LINEAR, MIXING, REGISTRY, SPATIAL, WINDOW = (
     f"course_utils/attention/{name}.py" for name in (
-        "axes", "base", "channel", "combined", "dynamic", "fusion", "gather", "inputs", "kernel", "linear", "mixing", "__init__",
-        "spatial", "window"))
+        "axes", "base", "channel", "combined", "dynamic", "export", "fusion", "gather", "inputs", "kernel", "linear", "mixing",
+        "__init__", "spatial", "window"))
 
 MUTANTS = [
     ("gate: no sigmoid", BASE, "gate = torch.sigmoid(logits)", "gate = logits"),
@@ -27,7 +27,11 @@ MUTANTS = [
     ("read: not switched off", BASE, "module.reader = None", "pass"),
     ("read: not switched off after an exception", BASE, "    finally:\n",
      "    except ZeroDivisionError:\n        raise\n    else:\n"),
-    ("half precision squares", BASE, "return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x", "return x"),
+    ("half precision squares", BASE, "return x.float() if x.dtype in HALF else x", "return x"),
+    ("half precision scores", BASE, "if x.dtype in HALF or (", "if False and ("),
+    ("half precision scores under autocast", BASE, '(device != "meta" and torch.is_autocast_enabled(device))', "False"),
+    ("half precision: autocast left on", BASE, "torch.autocast(device, enabled=False)", "nullcontext()"),
+    ("trace: the input is asked for its size", BASE, "if torch.jit.is_tracing():", "if False:"),
     ("registry: two names, one class", REGISTRY, '"sse": SpatialSE', '"sse": SpatialGate'),
 
     ("SE: max for mean", CHANNEL, "z = x.mean((2, 3), keepdim=True) ", "z = x.amax((2, 3), keepdim=True) "),
@@ -54,9 +58,8 @@ MUTANTS = [
      "(e.square().mean(1, keepdim=True) + self.eps)"),
     ("GCT: one plus forgotten", CHANNEL, "return (1 + torch.tanh(", "return (torch.tanh("),
     ("GCT: gamma one at the start", CHANNEL, "self.gamma = nn.Parameter(torch.zeros(", "self.gamma = nn.Parameter(torch.ones("),
-    ("SRM: biased variance", CHANNEL, "correction=min(1, flat.shape[2] - 1)", "correction=0"),
-    ("SRM: a single position has no number", CHANNEL, "correction=min(1, flat.shape[2] - 1)", "correction=1"),
-    ("SRM: variance for deviation", CHANNEL, "(variance + self.eps).sqrt()", "(variance + self.eps)"),
+    ("SRM: half precision squares", CHANNEL, "flat = wide(x).flatten(2)", "flat = x.flatten(2)"),
+    ("SRM: variance for deviation", CHANNEL, "(variance(flat) + self.eps).sqrt()", "(variance(flat) + self.eps)"),
     ("SRM: weight one at the start", CHANNEL, "torch.zeros(channels, 2)", "torch.ones(channels, 2)"),
     ("SRM: batch of one let through", CHANNEL, "return x.shape[0]\n", "return x.shape[0] * x.shape[2]\n"),
 
@@ -88,9 +91,9 @@ MUTANTS = [
     ("scSE: sum starts at two", COMBINED, '(0.5 if self.start == "identity" else 1.0)', "1.0"),
     ("scSE: maximum in its channel part", COMBINED, 'pool="mean", start=start)', "start=start)"),
 
-    ("coordinate: means exchanged", AXES, "x.mean(3, keepdim=True), x.mean(2, keepdim=True).mT",
-     "x.mean(2, keepdim=True).mT, x.mean(3, keepdim=True)"),
-    ("coordinate: forgotten transpose", AXES, "self.squash(self.columns(across.mT))", "self.squash(self.columns(across))"),
+    ("coordinate: means exchanged", AXES, "x.mean(3, keepdim=True), x.mean(2, keepdim=True).transpose(-2, -1)",
+     "x.mean(2, keepdim=True).transpose(-2, -1), x.mean(3, keepdim=True)"),
+    ("coordinate: forgotten transpose", AXES, "self.columns(across.transpose(-2, -1))", "self.columns(across)"),
     ("coordinate: no sigmoid for the rows", AXES, "return self.squash(self.rows(down)),", "return self.rows(down),"),
     ("coordinate: no least width", AXES, "max(8, channels", "max(1, channels"),
     ("coordinate: one layer for both directions", AXES, "self.columns = nn.Conv2d(narrow, channels, 1)",
@@ -103,8 +106,8 @@ MUTANTS = [
     ("triplet: sum for mean", AXES, "over_channels) / 3", "over_channels)"),
     ("triplet: one value let through", AXES, "return n * min(c * w, c * h, h * w)", "return n * c * h * w"),
     ("triplet: one norm zeroed", AXES, "for norm in self.norms:", "for norm in self.norms[:1]:"),
-    ("SimAM: one position too many", AXES, "x.shape[2] * x.shape[3] - 1)", "x.shape[2] * x.shape[3])"),
-    ("SimAM: zero by zero on one position", AXES, "max(1, x.shape[2] * x.shape[3] - 1)", "(x.shape[2] * x.shape[3] - 1)"),
+    ("SimAM: one position too many", AXES, "less_one(x.shape[2] * x.shape[3])", "(x.shape[2] * x.shape[3])"),
+    ("SimAM: zero by zero on one position", AXES, "less_one(x.shape[2] * x.shape[3])", "(x.shape[2] * x.shape[3] - 1)"),
     ("SimAM: mean over channels too", AXES, "d.mean((2, 3), keepdim=True)", "d.mean((1, 2, 3), keepdim=True)"),
 
     ("AFF: the factor 2 forgotten", FUSION, "2 * torch.sigmoid(self.logits(x + y))", "torch.sigmoid(self.logits(x + y))"),
@@ -148,12 +151,12 @@ MUTANTS = [
      "return self.squash(self.join(self.far(self.near(x))))"),
     ("LKA: bias zero at the identity", WINDOW, "nn.init.ones_(self.join.bias)", "pass"),
 
-    ("rows: heads and widths exchanged", MIXING, "x.reshape(n, heads, c // heads, h * w).mT",
-     "x.reshape(n, c // heads, heads, h * w).transpose(1, 2).mT"),
+    ("rows: heads and widths exchanged", MIXING, "x.reshape(n, heads, c // heads, h * w).transpose",
+     "x.reshape(n, c // heads, heads, h * w).transpose(1, 2).transpose"),
     ("non-local: softmax over queries, read", MIXING, "return logits.softmax(-1) if", "return logits.softmax(-2) if"),
     ("non-local: scale forgotten", MIXING, "(q, k, v, scale=self.scale)", "(q, k, v)"),
-    ("non-local: sum for mean in the dot form", MIXING, "(k.mT @ v) / k.shape[2]", "(k.mT @ v)"),
-    ("non-local: residual dropped", MIXING, "return x + self.norm(self.out(", "return self.norm(self.out("),
+    ("non-local: sum for mean in the dot form", MIXING, "(k.transpose(-2, -1) @ v) / k.shape[2]", "(k.transpose(-2, -1) @ v)"),
+    ("non-local: residual dropped", MIXING, "return x + self.norm(in_float32(", "return self.norm(in_float32("),
     ("non-local: zero in the wrong layer", MIXING, "zero(self.norm if norm else self.out)", "zero(self.query)"),
     ("non-local: one layer for q, k and v", MIXING, "(nn.Conv2d(channels, hidden, 1) for _ in range(3))",
      "[nn.Conv2d(channels, hidden, 1)] * 3"),
@@ -161,16 +164,16 @@ MUTANTS = [
     ("GC: multiplied, not added", MIXING, "return x + self.excite(", "return x * self.excite("),
     ("GC: zero in the wrong layer", MIXING, "zero(self.excite)", "zero(self.squeeze)"),
     ("BoT: off by one row", MIXING, "down[:, None] + h - 1]", "down[:, None] + h - 2]"),
-    ("BoT: relative position reversed", MIXING, "self.columns[across[None] - across[:, None]",
-     "self.columns[across[:, None] - across[None]"),
-    ("BoT: root of d forgotten", MIXING, "scale = q.shape[-1] ** -0.5", "scale = 1.0"),
+    ("BoT: relative position reversed", MIXING, "(self.columns)[across[None] - across[:, None]",
+     "(self.columns)[across[:, None] - across[None]"),
+    ("BoT: root of d forgotten", MIXING, "scale = (self.channels // self.heads) ** -0.5", "scale = 1.0"),
     ("BoT: position never scaled", MIXING, "beta=scale if self.scale_position else 1.0)", "beta=1.0)"),
     ("BoT: softmax over queries", MIXING, "a = logits.softmax(-1)", "a = logits.softmax(-2)"),
 
     ("efficient: queries over positions", LINEAR, "self.query(x).flatten(2).softmax(1)", "self.query(x).flatten(2).softmax(2)"),
     ("efficient: keys over the batch", LINEAR, "self.key(x).flatten(2).softmax(2)", "self.key(x).flatten(2).softmax(0)"),
     ("efficient: residual dropped", LINEAR, "return x + self.out(mixed.view_as(x))", "return self.out(mixed.view_as(x))"),
-    ("efficient: map turned over", LINEAR, "(q.mT @ k)[:, None]", "(k.mT @ q)[:, None]"),
+    ("efficient: map turned over", LINEAR, "(q.transpose(-2, -1) @ k)[:, None]", "(k.transpose(-2, -1) @ q)[:, None]"),
     ("double: softmax over the batch", LINEAR, "self.gather(x).flatten(2).softmax(2)", "self.gather(x).flatten(2).softmax(0)"),
     ("double: distributed over positions", LINEAR, "self.distribute(x).flatten(2).softmax(1)",
      "self.distribute(x).flatten(2).softmax(2)"),
@@ -200,6 +203,21 @@ MUTANTS = [
     ("dynamic: identity without groups", DYNAMIC, "nn.init.dirac_(kernel, groups)", "nn.init.dirac_(kernel)"),
     ("CondConv: softmax for sigmoid", DYNAMIC, "torch.sigmoid(self.router(x.mean((2, 3))))",
      "self.router(x.mean((2, 3))).softmax(1)"),
+
+    ("export: nothing is left open", EXPORT, "return torch.jit.is_tracing() or is_exporting()", "return False"),
+    ("export: not while tracing", EXPORT, "return torch.jit.is_tracing() or is_exporting()", "return is_exporting()"),
+    ("export: divisor too large", EXPORT, "return count - 1 + 1 // count", "return count"),
+    ("export: one position has no number", EXPORT, "return count - 1 + 1 // count", "return count - 1"),
+    ("export: biased variance", EXPORT, "* count / less_one(count)", ""),
+    ("variance: biased", EXPORT, "correction=min(1, count - 1)", "correction=0"),
+    ("variance: one position has no number", EXPORT, "correction=min(1, count - 1)", "correction=1"),
+    ("export: windows without stride", EXPORT, "padding=k // 2, stride=stride)", "padding=k // 2)"),
+    ("export: windows in one group", EXPORT, "c // groups * k * k)", "c * k * k)"),
+    ("export: corners of the grid aligned", EXPORT, "+ 1) / size - 1", "+ 0) / (size - 1) - 1"),
+    ("export: rows and columns of the grid", EXPORT, "right * across[:, None] + below * down[:, None, None]",
+     "below * across[:, None] + right * down[:, None, None]"),
+    ("export: pieces do not overlap", EXPORT, "((part + 1) * size + parts - 1) // parts", "(part + 1) * size // parts"),
+    ("export: sums for means", EXPORT, " / inside.sum(1, keepdim=True)", ""),
 
     ("pixel gate: no ReLU", INPUTS, "self.decide(F.relu(self.look(x)))", "self.decide(self.look(x))"),
     ("pixel gate: not open at the start", INPUTS, "nn.init.constant_(self.decide.bias, open)", "pass"),

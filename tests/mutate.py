@@ -26,7 +26,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from mutants import BASE, EQUIVALENT, REGISTRY
+from mutants import BASE, EQUIVALENT, EXPORT, REGISTRY
 from mutants import MUTANTS as MUTANTS_ATTENTION
 from mutants_sockets import MUTANTS_SOCKETS, NOTICE
 
@@ -34,7 +34,8 @@ ROOT = Path(__file__).resolve().parents[1]
 MUTANTS = MUTANTS_ATTENTION + MUTANTS_SOCKETS
 PARITY = ["tests/test_parity_gates.py", "tests/test_parity_mixing.py"]
 PROPERTIES = ["tests/test_attention_gates.py", "tests/test_attention_contract.py", "tests/test_reading.py",
-              "tests/test_attention_space.py", "tests/test_attention_input.py", "tests/test_attention.py"]
+              "tests/test_attention_space.py", "tests/test_attention_input.py", "tests/test_attention.py",
+              "tests/test_attention_half.py", "tests/test_attention_export.py"]
 
 
 def names_in(file: str) -> list[str]:
@@ -49,6 +50,8 @@ def choice(file: str) -> list[str]:
     """Arguments for pytest: the test files, parity first, and which of their tests."""
     if file in NOTICE:
         return [f"tests/test_sockets_{name}.py" for name in NOTICE[file]]
+    if file == EXPORT:      # its own tests first: what a graph keeps is seen nowhere else
+        return [PROPERTIES[-1], *PARITY]
     if file in (BASE, REGISTRY):
         return [*PARITY, *PROPERTIES]
     names = names_in(file)

@@ -243,15 +243,17 @@ def names(kind=None) -> list[str]:
     return [n for k in ((kind,) if kind else KINDS) for n in MODELS.list_models(module=k)]
 
 
-def fill(path: Path, wanted: list[str], row: Callable, page: Callable, again: list[str], versions: str) -> None:
-    """Make the rows that a page lacks, and write it after each."""
+def fill(path: Path, wanted: list[str], row: Callable, page: Callable, again: list[str], versions: str,
+         head: tuple[str, ...] = ()) -> None:
+    """Make the rows that a page lacks, and write it after each. `head` names the columns; without it, those of the sockets."""
     torch.set_num_threads(1)
+    head = head or HEAD
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    same = f"Made with {versions}," in text and f"| {' | '.join(HEAD)} |" in text
+    same = f"Made with {versions}," in text and f"| {' | '.join(head)} |" in text
     rows = rows_of(text) if same else {}
     for name in wanted:
         if name in again or name not in rows:
-            rows[name] = dict(zip(HEAD, row(name), strict=True))
+            rows[name] = dict(zip(head, row(name), strict=True))
             print(*rows[name].values(), sep=" | ", flush=True)
             path.write_text(page(rows), encoding="utf-8")
             gc.collect()      # modules and their hooks hold each other

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import Gate, odd, positive, wide
+from .export import less_one
 
 
 class Coordinate(Gate):
@@ -48,10 +49,10 @@ class Coordinate(Gate):
     def gates(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, 1) and (N, C, 1, W)."""
         h, w = x.shape[2:]
-        strips = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).mT], 2)     # (N, C, H + W, 1)
+        strips = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).transpose(-2, -1)], 2)  # (N, C, H + W, 1)
         f = F.hardswish(self.norm(self.shared(strips)))                                   # (N, m, H + W, 1)
         down, across = f.split([h, w], 2)
-        return self.squash(self.rows(down)), self.squash(self.columns(across.mT))
+        return self.squash(self.rows(down)), self.squash(self.columns(across.transpose(-2, -1)))
 
     def gate(self, x: Tensor) -> Tensor:
         down, across = self.gates(x)
@@ -145,5 +146,5 @@ class SimAM(Gate):
     def gate(self, x: Tensor) -> Tensor:
         d = wide(x)
         d = (d - d.mean((2, 3), keepdim=True)).square()                           # (N, C, H, W)
-        v = d.sum((2, 3), keepdim=True) / max(1, x.shape[2] * x.shape[3] - 1)     # (N, C, 1, 1)
+        v = d.sum((2, 3), keepdim=True) / less_one(x.shape[2] * x.shape[3])       # (N, C, 1, 1)
         return torch.sigmoid(d / (4 * (v + self.lambda_)) + 0.5).to(x.dtype)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 STARTS = ("as_made", "identity")
+HALF = (torch.float16, torch.bfloat16)
 
 
 def positive(value: int, argument: str, name: str) -> int:
@@ -55,7 +57,32 @@ def check_input(x: Tensor, channels: int, name: str) -> None:
 
 def wide(x: Tensor) -> Tensor:
     """Half precision as float32: squares and sums of it overflow early. Other types as they are."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    return x.float() if x.dtype in HALF else x
+
+
+Run = Callable[[nn.Module, Tensor], Tensor]
+
+
+def run_plain(layers: nn.Module, x: Tensor) -> Tensor:
+    return layers(x)
+
+
+def run_wide(layers: nn.Module, x: Tensor) -> Tensor:
+    """layers(x) in float32, also where their weights are in half precision; for layers without buffers."""
+    return functional_call(layers, {name: wide(p) for name, p in layers.named_parameters()}, (x,))
+
+
+def in_float32(step: Callable[[Tensor, Run], Tensor], x: Tensor) -> Tensor:
+    """step(x, run), kept from half precision: x, what `run(layer, x)` gives, and all between are float32; back in x's format.
+
+    For scores and for places: bfloat16 moves a score of 1000 by up to 2, of which a softmax makes a factor of 7, and float16
+    ends at 65504. Where neither x nor autocast is in half precision, `run` just calls the layer.
+    """
+    device = x.device.type
+    if x.dtype in HALF or (device != "meta" and torch.is_autocast_enabled(device)):
+        with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
+            return step(wide(x), run_wide).to(x.dtype)
+    return step(x, run_plain)
 
 
 def zero(module: nn.Module) -> None:
@@ -103,6 +130,8 @@ class Mechanism(nn.Module):
         Raises:
             ValueError: not a float (N, channels, H, W); a single value per channel for a batch norm in training.
         """
+        if torch.jit.is_tracing():
+            return      # sizes are tensors there, and an answer would be kept for pictures of other sizes
         name = type(self).__name__
         check_input(x, self.channels, name)
         if self.training and self.norm_values(x) < 2:

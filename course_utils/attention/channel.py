@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import Gate, odd, positive, wide
+from .export import variance
 
 
 class SE(Gate):
@@ -173,8 +174,7 @@ class SRM(Gate):
         return x.shape[0]
 
     def gate(self, x: Tensor) -> Tensor:
-        flat = x.flatten(2)                                                     # (N, C, HW)
-        variance = flat.var(2, correction=min(1, flat.shape[2] - 1))            # (N, C); one position has no spread
-        style = torch.stack([flat.mean(2), (variance + self.eps).sqrt()], 2)    # (N, C, 2)
-        logits = self.norm((style * self.weight).sum(2))                        # (N, C)
+        flat = wide(x).flatten(2)                                               # (N, C, HW)
+        style = torch.stack([flat.mean(2), (variance(flat) + self.eps).sqrt()], 2)      # (N, C, 2); one position: variance 0
+        logits = self.norm((style * self.weight).sum(2).to(x.dtype))            # (N, C)
         return self.squash(logits)[..., None, None]                             # (N, C, 1, 1)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import Mechanism, odd, positive
+from .export import by_windows, exporting
 from .kernel import KernelMechanism
 
 
@@ -22,7 +23,7 @@ class KernelMixture(KernelMechanism):
                  start: str):
         super().__init__(channels, out_channels, stride, groups, start)
         name = type(self).__name__
-        k = odd(kernel_size, "kernel_size", name)
+        self.kernel_size = k = odd(kernel_size, "kernel_size", name)
         self.count = positive(kernels, "kernels", name)
         # One below the other in four dimensions: five could not be put into channels_last with the rest of a network.
         self.kernels = nn.Parameter(torch.empty(self.count * self.out_channels, channels // groups, k, k))
@@ -50,7 +51,10 @@ class KernelMixture(KernelMechanism):
         self.note("weights", routing)
         flat = self.kernels.reshape(self.count, -1)                              # (K, O C / G k k)
         kernels = (routing @ flat).view(-1, *self.kernels.shape[1:])             # (N O, C / G, k, k)
-        y = F.conv2d(x.reshape(1, n * c, h, w), kernels.to(x.dtype), stride=self.stride, padding=self.kernels.shape[-1] // 2,
+        kernels = kernels.to(x.dtype)
+        if exporting():
+            return by_windows(x, kernels, self.kernel_size, self.stride, self.groups)
+        y = F.conv2d(x.reshape(1, n * c, h, w), kernels, stride=self.stride, padding=self.kernel_size // 2,
                      groups=n * self.groups)
         return y.view(n, self.out_channels, *y.shape[2:])
 

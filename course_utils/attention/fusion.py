@@ -70,7 +70,8 @@ class AFF(Gate):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         self.check(x)
-        if y is not None and (y.shape != x.shape or not y.is_floating_point()):
+        tracing = torch.jit.is_tracing()      # a size is a tensor then
+        if y is not None and not tracing and (y.shape != x.shape or not y.is_floating_point()):
             raise ValueError(f"AFF: y must be floating-point numbers of shape {tuple(x.shape)}, as x, got {y.dtype} of shape "
                              f"{tuple(y.shape)}. Bring both maps to one size and number of channels first, for example with "
                              "F.interpolate and a 1x1 convolution.")

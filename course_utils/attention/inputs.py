@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Gate, Mechanism, positive, wide, zero
+from .base import Gate, Mechanism, Run, in_float32, positive, run_plain, wide, zero
+from .export import AnyPool, affine_grid, exporting
 
 
 class PixelGate(Gate):
@@ -77,20 +78,26 @@ class SpatialTransformer(Mechanism):
         super().__init__(channels, start)
         hidden = positive(hidden, "hidden", "SpatialTransformer")
         self.localise = nn.Sequential(nn.Conv2d(channels, hidden, 3, 2, 1), nn.ReLU(), nn.Conv2d(hidden, hidden, 3, 2, 1),
-                                      nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * hidden, 32), nn.ReLU())
+                                      nn.ReLU(), AnyPool(4), nn.Flatten(), nn.Linear(16 * hidden, 32), nn.ReLU())
         self.last = nn.Linear(32, 6)
         zero(self.last)
         with torch.no_grad():
             self.last.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]))
 
-    def theta(self, x: Tensor) -> Tensor:
-        return self.last(self.localise(x)).view(-1, 2, 3)
+    def theta(self, x: Tensor, run: Run = run_plain) -> Tensor:
+        return run(self.last, run(self.localise, x)).view(-1, 2, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        theta = self.theta(x).to(x.dtype)                                        # (N, 2, 3)
+        return in_float32(self.move, x)
+
+    def move(self, x: Tensor, run: Run) -> Tensor:
+        theta = self.theta(x, run)                                               # (N, 2, 3)
         self.note("theta", theta)
-        grid = F.affine_grid(theta, list(x.shape), align_corners=False)          # (N, H, W, 2)
+        if exporting():
+            grid = affine_grid(theta, x)
+        else:
+            grid = F.affine_grid(theta, list(x.shape), align_corners=False)      # (N, H, W, 2)
         return F.grid_sample(x, grid, align_corners=False)
 
 
@@ -220,4 +227,4 @@ class AttentionPool(Mechanism):
         self.check(x)
         a = self.score(torch.tanh(self.look(x))).flatten(2).softmax(2)           # (N, 1, HW)
         self.note("map", a)
-        return (x.flatten(2) @ a.mT)[..., 0]                                     # (N, C)
+        return (x.flatten(2) @ a.transpose(-2, -1))[..., 0]                      # (N, C)

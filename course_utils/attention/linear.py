@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .base import Mechanism, positive, zero
+from .base import Mechanism, Run, in_float32, positive, run_plain, zero
 
 
 class EfficientAttention(Mechanism):
@@ -53,8 +53,8 @@ class EfficientAttention(Mechanism):
         k = self.key(x).flatten(2).softmax(2)                                    # (N, d, HW)
         v = self.value(x).flatten(2)                                             # (N, C, HW)
         if self.being_read:
-            self.note("map", (q.mT @ k)[:, None])                                # (N, 1, HW, HW), rows sum to one
-        mixed = (v @ k.mT) @ q                                                   # (N, C, d) first, then (N, C, HW)
+            self.note("map", (q.transpose(-2, -1) @ k)[:, None])                 # (N, 1, HW, HW), rows sum to one
+        mixed = (v @ k.transpose(-2, -1)) @ q                                    # (N, C, d) first, then (N, C, HW)
         return x + self.out(mixed.view_as(x))
 
 
@@ -104,8 +104,8 @@ class DoubleAttention(Mechanism):
         b = self.gather(x).flatten(2).softmax(2)                                 # (N, n, HW): over positions
         v = self.distribute(x).flatten(2).softmax(1)                             # (N, n, HW): over bags
         if self.being_read:
-            self.note("map", (v.mT @ b)[:, None])                                # (N, 1, HW, HW), rows sum to one
-        mixed = (a @ b.mT) @ v                                                   # (N, m, n) first, then (N, m, HW)
+            self.note("map", (v.transpose(-2, -1) @ b)[:, None])                 # (N, 1, HW, HW), rows sum to one
+        mixed = (a @ b.transpose(-2, -1)) @ v                                    # (N, m, n) first, then (N, m, HW)
         return x + self.out(mixed.unflatten(2, x.shape[2:]))
 
 
@@ -147,19 +147,20 @@ class CrissCross(Mechanism):
         self.value = nn.Conv2d(channels, channels, 1)
         self.gamma = nn.Parameter(torch.zeros(()))
 
-    def weights(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def weights(self, x: Tensor, run: Run = run_plain) -> tuple[Tensor, Tensor]:
         """Along the column (N, H, W, H) and along the row (N, H, W, W); the two together sum to one."""
-        q, k = self.query(x), self.key(x)
+        q, k = run(self.query, x), run(self.key, x)
         h = x.shape[2]
         column = torch.einsum("nchw,ncjw->nhwj", q, k)                           # (N, H, W, H)
-        itself = torch.eye(h, dtype=torch.bool, device=x.device)[:, None]        # (H, 1, H): counted in the row
+        itself = torch.eye(h, device=x.device).bool()[:, None]                   # (H, 1, H): counted in the row
         row = torch.einsum("nchw,nchj->nhwj", q, k)                              # (N, H, W, W)
         both = torch.cat([column.masked_fill(itself, float("-inf")), row], 3).softmax(3)
         return both[..., :h], both[..., h:]
 
-    def look(self, x: Tensor) -> Tensor:
-        column, row = self.weights(x)
-        v = self.value(x)
+    def look(self, x: Tensor, run: Run) -> Tensor:
+        """One pass: what each position gets from its row and its column, (N, C, H, W)."""
+        column, row = self.weights(x, run)
+        v = run(self.value, x)
         if self.being_read:
             self.note("map", self.whole(column, row))
         return torch.einsum("nhwj,ncjw->nchw", column, v) + torch.einsum("nhwj,nchj->nchw", row, v)
@@ -174,6 +175,9 @@ class CrissCross(Mechanism):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
+        return in_float32(self.mix, x)
+
+    def mix(self, x: Tensor, run: Run) -> Tensor:
         for _ in range(self.passes):
-            x = x + self.gamma * self.look(x)
+            x = x + self.gamma * self.look(x, run)
         return x

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Mechanism, one_of, positive, zero
+from .base import Mechanism, Run, in_float32, one_of, positive, wide, zero
 
 
 def to_rows(x: Tensor, heads: int = 1) -> Tensor:
@@ -15,13 +15,13 @@ def to_rows(x: Tensor, heads: int = 1) -> Tensor:
     Contiguous rows: with any other order torch's fused kernel is not used on the processor, and nothing is saved.
     """
     n, c, h, w = x.shape
-    return x.reshape(n, heads, c // heads, h * w).mT.contiguous()
+    return x.reshape(n, heads, c // heads, h * w).transpose(-2, -1).contiguous()
 
 
 def to_map(rows: Tensor, size: tuple[int, int]) -> Tensor:
     """Rows (N, heads, HW, d) as a map (N, heads d, H, W)."""
     n, heads, _, d = rows.shape
-    return rows.mT.reshape(n, heads * d, *size)
+    return rows.transpose(-2, -1).reshape(n, heads * d, *size)
 
 
 class NonLocal(Mechanism):
@@ -76,13 +76,17 @@ class NonLocal(Mechanism):
 
     def map(self, q: Tensor, k: Tensor) -> Tensor:
         """The weights in the open: (N, 1, HW, d) and (N, 1, hw, d) -> (N, 1, HW, hw)."""
-        logits = self.scale * q @ k.mT
+        logits = self.scale * q @ k.transpose(-2, -1)
         return logits.softmax(-1) if self.form == "embedded" else logits / k.shape[2]
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
+        return x + self.norm(in_float32(self.mix, x))
+
+    def mix(self, x: Tensor, run: Run) -> Tensor:
+        """What each position gets from the others, Wz (a v): (N, C, H, W)."""
         small = F.max_pool2d(x, 2, ceil_mode=True) if self.subsample else x
-        q, k, v = to_rows(self.query(x)), to_rows(self.key(small)), to_rows(self.value(small))
+        q, k, v = to_rows(run(self.query, x)), to_rows(run(self.key, small)), to_rows(run(self.value, small))
         if self.being_read:
             a = self.map(q, k)                                                   # (N, 1, HW, hw)
             self.note("map", a)
@@ -90,8 +94,8 @@ class NonLocal(Mechanism):
         elif self.form == "embedded":
             mixed = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
         else:      # without a softmax the order of the products is free: the small one first
-            mixed = self.scale * q @ (k.mT @ v) / k.shape[2]
-        return x + self.norm(self.out(to_map(mixed, x.shape[2:])))
+            mixed = self.scale * q @ (k.transpose(-2, -1) @ v) / k.shape[2]
+        return run(self.out, to_map(mixed, x.shape[2:]))
 
 
 class GlobalContext(Mechanism):
@@ -139,7 +143,7 @@ class GlobalContext(Mechanism):
         self.check(x)
         a = self.attend(x).flatten(2).softmax(-1)                                # (N, 1, HW)
         self.note("map", a)
-        context = (x.flatten(2) @ a.mT)[..., None]                               # (N, C, 1, 1)
+        context = (x.flatten(2) @ a.transpose(-2, -1))[..., None]                # (N, C, 1, 1)
         return x + self.excite(F.relu(self.norm(self.squeeze(context))))
 
 
@@ -198,23 +202,29 @@ class BoT(Mechanism):
         h, w = self.size
         down = torch.arange(h, device=q.device)
         across = torch.arange(w, device=q.device)
-        rows = self.rows[down[None] - down[:, None] + h - 1]                     # (H, H, d): from row i to row j
-        columns = self.columns[across[None] - across[:, None] + w - 1]           # (W, W, d)
+        rows = wide(self.rows)[down[None] - down[:, None] + h - 1]               # (H, H, d): from row i to row j
+        columns = wide(self.columns)[across[None] - across[:, None] + w - 1]     # (W, W, d)
         q = q.unflatten(2, (h, w))                                               # (N, heads, H, W, d)
         by_row = torch.einsum("nahwd,hjd->nahwj", q, rows)[..., :, None]         # (N, heads, H, W, H, 1)
         by_column = torch.einsum("nahwd,wjd->nahwj", q, columns)[..., None, :]   # (N, heads, H, W, 1, W)
         return (by_row + by_column).flatten(4).flatten(2, 3)                     # (N, heads, HW, HW)
 
-    def forward(self, x: Tensor) -> Tensor:
-        self.check(x)
-        if self.size is not None and tuple(x.shape[2:]) != self.size:
+    def check(self, x: Tensor) -> None:
+        super().check(x)
+        if self.size is not None and not torch.jit.is_tracing() and tuple(x.shape[2:]) != self.size:
             raise ValueError(f"BoT: made for maps of {self.size[0]}x{self.size[1]}, got {tuple(x.shape)}. Its tables of relative "
                              f"positions fix the size: make it with size={tuple(x.shape[2:])}, or with size=None.")
-        q, k, v = (to_rows(part, self.heads) for part in self.qkv(x).chunk(3, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check(x)
+        return in_float32(self.mix, x)
+
+    def mix(self, x: Tensor, run: Run) -> Tensor:
+        q, k, v = (to_rows(part, self.heads) for part in run(self.qkv, x).chunk(3, 1))
         if self.size is None and not self.being_read:
             return to_map(F.scaled_dot_product_attention(q, k, v), x.shape[2:])
-        scale = q.shape[-1] ** -0.5
-        logits = scale * q @ k.mT if self.size is None else self.logits(q, k, scale)
+        scale = (self.channels // self.heads) ** -0.5
+        logits = scale * q @ k.transpose(-2, -1) if self.size is None else self.logits(q, k, scale)
         a = logits.softmax(-1)                                                   # (N, heads, HW, HW)
         self.note("map", a)
         return to_map(a @ v, x.shape[2:])
@@ -222,6 +232,6 @@ class BoT(Mechanism):
     def logits(self, q: Tensor, k: Tensor, scale: float) -> Tensor:
         """Both terms in one pass over the large matrix, (N, heads, HW, HW)."""
         position = self.position(q)
-        both = torch.baddbmm(position.flatten(0, 1), q.flatten(0, 1), k.flatten(0, 1).mT, alpha=scale,
+        both = torch.baddbmm(position.flatten(0, 1), q.flatten(0, 1), k.flatten(0, 1).transpose(-2, -1), alpha=scale,
                              beta=scale if self.scale_position else 1.0)
         return both.view_as(position)

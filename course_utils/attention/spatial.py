@@ -146,7 +146,8 @@ class AttentionGate(Gate):
         if g is None and self.gating_channels != self.channels:
             raise ValueError(f"AttentionGate: made for a gating map of {self.gating_channels} channels: call it with two maps, "
                              "gate(x, g), or make it without gating_channels.")
-        if g is not None and (g.ndim != 4 or g.shape[:2] != (len(x), self.gating_channels)):
+        tracing = torch.jit.is_tracing()      # a size is a tensor then
+        if g is not None and not tracing and (g.ndim != 4 or g.shape[:2] != (len(x), self.gating_channels)):
             raise ValueError(f"AttentionGate: g must be ({len(x)}, {self.gating_channels}, h, w), got {tuple(g.shape)}. "
                              "x is the skip map, g the coarser one: are they exchanged?")
         gate = self.gate(x, g)
