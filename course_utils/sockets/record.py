@@ -21,11 +21,13 @@ class Node:
     inputs: tuple[Node, ...]
     shape: tuple[int, ...]
     owner: Call | None          # the module whose forward made it; None: an input of the network
+    channels_last: bool = False     # (N, H, W, C), or four dimensions of which nobody says what they are
     readers: list[Node] = field(default_factory=list)
 
     @property
     def is_map(self) -> bool:
-        return len(self.shape) == 4
+        """(N, C, H, W)."""
+        return len(self.shape) == 4 and not self.channels_last
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -133,6 +135,36 @@ def tensors(value) -> Iterator[Tensor]:
         yield from tensors([getattr(value, f.name, None) for f in dataclasses.fields(value)])
 
 
+IN_ORDER = frozenset({"conv2d", "batch_norm", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "group_norm", "interpolate"})
+
+
+def permuted(name: str, args: tuple, kwargs: dict) -> tuple[int, ...]:
+    """The order of four dimensions after this function, in numbers of those before; empty where it does not change them."""
+    if name == "permute":
+        dims = kwargs.get("dims", args[1] if len(args) == 2 else args[1:])
+        return tuple(d % 4 for d in dims) if len(dims) == 4 else ()
+    if name in ("transpose", "swapaxes") and len(args) == 3 and args[0].ndim == 4:
+        dims = list(range(4))
+        one, other = args[1] % 4, args[2] % 4
+        dims[one], dims[other] = other, one
+        return tuple(dims)
+    return ()
+
+
+def order(name: str, inputs: tuple[Node, ...], dims: tuple[int, ...]) -> bool:
+    """Are the channels of what was made last, or is nothing known of them?"""
+    if name in IN_ORDER or not inputs:
+        return False
+    was = inputs[0].channels_last if len(inputs[0].shape) == 4 else True
+    if not dims:
+        return was if name in RESHAPES or len(inputs[0].shape) == 4 else any(n.channels_last for n in inputs)
+    channel = 3 if was else 1
+    return dims.index(channel) != 1
+
+
+RESHAPES = frozenset("view reshape unflatten".split())
+
+
 class Recorder(TorchFunctionMode):
     """Notes every torch function with the tensors that it reads and makes, and every call of a module of `net`, a copy.
 
@@ -152,8 +184,9 @@ class Recorder(TorchFunctionMode):
     def of(self, value) -> tuple[Node, ...]:
         return tuple(self.known[id(t)] for t in tensors(value) if id(t) in self.known)
 
-    def add(self, name: str, inputs: tuple[Node, ...], tensor: Tensor) -> None:
-        node = Node(len(self.nodes), name, inputs, tuple(tensor.shape), self.stack[-1] if self.stack else None)
+    def add(self, name: str, inputs: tuple[Node, ...], tensor: Tensor, dims: tuple[int, ...] = ()) -> None:
+        node = Node(len(self.nodes), name, inputs, tuple(tensor.shape), self.stack[-1] if self.stack else None,
+                    order(name, inputs, dims))
         self.nodes.append(node)
         self.known[id(tensor)] = node        # in place or not: from now on the tensor stands for what was just made
         self.keep.append(tensor)
@@ -164,8 +197,10 @@ class Recorder(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         written = args[0] if name == "__setitem__" or name.endswith("_") and not name.endswith("__") and args else None
         plain = name.strip("_")
+        if plain in IN_ORDER and inputs:      # whoever reads it so says what its dimensions are
+            inputs[0].channels_last = False
         for tensor in args[:1] if name == "__setitem__" else tensors(out):
-            self.add(plain, inputs, tensor)
+            self.add(plain, inputs, tensor, permuted(plain, args, kwargs or {}))
         base = getattr(written, "_base", None) if isinstance(written, Tensor) else None
         if base is not None and id(base) in self.known:      # what is written to a part of a tensor is in the whole of it
             self.add("setitem", tuple(dict.fromkeys((self.known[id(base)], *self.of(written)))), base)

@@ -15,6 +15,7 @@ import torch
 from torch import fx, nn
 
 from .fuse import Meeting, lines_in
+from .walk import RUNNING
 
 if TYPE_CHECKING:
     from .record import Call
@@ -59,6 +60,7 @@ def additions(graph: fx.Graph) -> list[fx.Node]:
 def traced(module: nn.Module) -> fx.Graph | None:
     """The steps of the forward of a module's class; None where they cannot be read, or differ between training and evaluation."""
     was, graphs = module.training, []
+    RUNNING.walking.append(module)
     try:
         for mode in (True, False):
             module.training = mode
@@ -67,6 +69,7 @@ def traced(module: nn.Module) -> fx.Graph | None:
         return None
     finally:
         module.training = was
+        RUNNING.walking.pop()
     return graphs[0] if str(graphs[0]) == str(graphs[1]) else None
 
 

@@ -108,9 +108,13 @@ def arrange(module: nn.Module, before: Iterable[str], after: Iterable[str], skip
     Raises:
         ValueError: the forward cannot be rewritten for a skip. Nothing has changed.
     """
-    body = with_attention_in_lines(module, skips) if skips else None
-    module._plugged_before, module._plugged_after = tuple(before), tuple(after)
-    module._plugged_skips, module._plugged_body = dict(skips), body
+    was = module._plugged_before, module._plugged_after, module._plugged_skips
+    module._plugged_before, module._plugged_after, module._plugged_skips = tuple(before), tuple(after), dict(skips)
+    try:      # a container is read without its attention, so it must be known by now
+        module._plugged_body = with_attention_in_lines(module, skips) if skips else None
+    except Exception:
+        module._plugged_before, module._plugged_after, module._plugged_skips = was
+        raise
 
 
 def make_room(module: nn.Module) -> None:
