@@ -179,8 +179,8 @@ def finding(rows: Rows) -> str:
     text = (f"{len(rows)} mechanisms, {len(tried)} exports of a network with one of them. {len(good)} of {len(tried)} give the "
             f"network's outputs at every size:\n{len(good) - len(more)} to {LIMIT:.0e} of the largest output")
     if more:
-        text += (f", {len(more)} to {max(change for _, change in good):.0e}, at most\n{max(more):.1f} times what rounding does "
-                 "to that network itself")
+        text += (f", {len(more)} to {max(change for _, change in good):.0e}, at most {max(more):.1f} times what rounding does to "
+                 "that network itself")
     return text + "."
 
 
@@ -202,12 +202,12 @@ A cell is the largest |difference| to the network's own outputs, relative to the
   `DYNAMIC = torch.export.Dim.DYNAMIC`, in onnxruntime
 - *older ONNX*: `torch.onnx.export(net, (x,), file, dynamo=False, opset_version=17, dynamic_axes=...)`, in onnxruntime
 
-Export a batch of two or more pictures: a size of one is taken for a constant. What torch's own operations cannot leave open
-is computed in another way while a graph is written, to the same numbers but for rounding (`course_utils/attention/export.py`):
-the kernels per picture of `condconv` and `dynamic_conv` as a product with all windows, which takes more time and memory than
-the grouped convolution outside; the grid and the pooling of `stn`; the divisor of the variance in `srm` and `simam`.
-`condconv` and `dynamic_conv` have two kernels here. `attention_gate` gates the map by itself. `bot` is the form without a table
-of positions; with one (`size=`) a map has that size and no other. A traced network checks its input no more.
+What torch's own operations cannot leave open is computed in another way while a graph is written, to the same numbers but for
+rounding (`course_utils/attention/export.py`): the kernels per picture of `condconv` and `dynamic_conv` as a product with all
+windows, the grid and the pooling of `stn`, the divisor of the variance in `srm` and `simam`. `condconv` and `dynamic_conv` have
+two kernels here. `attention_gate` and `aff` gate the map by itself. `bot` is the form without a table of positions; with one
+(`size=`) a map has that size and no other. A traced network checks its input no more. Export two or more pictures: of a single
+one the new exporter keeps, with `bot`, the number 1.
 
 {tables.lines_of(HEAD, ["---"] * len(HEAD), *(rows[name].values() for name in attention.REGISTRY if name in rows))}
 Made with {versions()}, on one CPU thread,
