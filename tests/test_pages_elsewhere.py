@@ -153,10 +153,10 @@ def test_a_row_that_only_the_next_row_reads_is_pre_of_its_convolution(both):
 
 def test_a_row_of_a_yolo_yaml_is_pre_of_the_next_convolution():
     page = run(PAGE, "A row in a YOLO yaml")
-    import ultralytics
+    ultralytics = pytest.importorskip("ultralytics")
     import yaml
-    from ultralytics.nn.tasks import yaml_model_load
-    from ultralytics.utils.torch_utils import intersect_dicts
+    yaml_model_load = pytest.importorskip("ultralytics.nn.tasks").yaml_model_load
+    intersect_dicts = pytest.importorskip("ultralytics.utils.torch_utils").intersect_dicts
     before, row, after = yaml.safe_load(code(PAGE, "A row in a YOLO yaml", "yaml")[0])
     plan = yaml_model_load("yolov8n.yaml")
     assert plan["backbone"][2:4] == [before, after]
