@@ -90,6 +90,10 @@ def host(name: str) -> tuple[nn.Module, Tensor]:
     for part in net.modules():      # everything that is found counts, or two pictures without a find would be alike
         if hasattr(part, "score_thresh"):
             part.score_thresh = 0.0
+        if hasattr(part, "detections_per_img"):      # the first few: heads for masks and keypoints run once for each
+            part.detections_per_img = 5
+        if hasattr(part, "_post_nms_top_n"):
+            part._post_nms_top_n = {"training": 20, "testing": 20}
     return net.double(), pictures.abs().double()      # which of two boxes comes first must not be a matter of rounding
 
 
@@ -235,7 +239,7 @@ every cell the outputs change once the new weights are set to noise; where they 
 plug_in itself has refused whatever is not called as often as its place. `unit` is what `pre` and `post` go around: residual
 blocks where there are any, otherwise convolutions with their norms. So in DenseNet, in Inception and in blocks that split and
 concatenate (CSP) it is each convolution; parallel convolutions that a module adds count as one. Detectors are tried in double
-precision, at 96 pixels (SSD: 300), and all that they find counts, however unsure."""
+precision, at 96 pixels (SSD: 300), and their five surest finds count, however unsure."""
 
 
 def names(kind=None) -> list[str]:
