@@ -200,3 +200,18 @@ def test_botnet_50_has_the_parameters_of_the_paper(resnet50):
     assert count(resnet50) == 20_838_440
     assert [resnet50.layer4[i].conv2.shrink is None for i in range(3)] == [False, True, True]
     assert resnet50(torch.empty(1, 3, 224, 224, device="meta")).shape == (1, 1000)
+
+
+def test_a_convolution_that_does_more_than_convolve_is_not_replaced():
+    """As timm's ScaledStdConv2d, which standardises its kernel: attention that takes over the raw kernel computes another thing."""
+    class Standardised(nn.Conv2d):
+        def forward(self, x):
+            weight = (self.weight - self.weight.mean((1, 2, 3), keepdim=True)) * 2
+            return nn.functional.conv2d(x, weight, self.bias, self.stride, self.padding)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), Standardised(8, 8, 3, padding=1), nn.ReLU(),
+                        nn.Conv2d(8, 8, 3, padding=1)).eval()
+    assert [p.module for p in list_sockets(net, 12) if p.socket == "instead"] == ["4"]
+    x = torch.randn(2, 3, 12, 12)
+    before = net(x)
+    plug_in(net, "dynamic_conv", "instead", input_size=12)
+    torch.testing.assert_close(net(x), before)

@@ -63,6 +63,8 @@ def wake(net: nn.Module, pictures: Tensor) -> None:
         for name, parameter in net.named_parameters():
             if "layer_scale" in name or parameter.ndim == 1 and 0 < parameter.abs().max() < 1e-3:
                 parameter.fill_(1)
+            elif parameter.ndim == 0 and not parameter:      # a branch that is multiplied by nothing
+                parameter.fill_(1)
             elif parameter.ndim > 1 and not parameter.any():
                 parameter.normal_(std=0.02)
         for norm in norms:

@@ -13,6 +13,7 @@ from .paths import entries, makers, producer
 from .places import Place
 from .record import Call, Node, Run
 from .skip import can_be_rewritten, meeting_lines
+from .surgery import host_class
 from .units import ELEMENTWISE, Unit, blocks, convolutions, is_norm, line_of, merges, single_convolutions, with_norm
 
 CUTS = ("getitem", "narrow", "chunk", "split", "slice")
@@ -226,7 +227,8 @@ def find_fuse(net: Finder) -> Iterator[Place]:
 
 def replaceable(conv: nn.Module) -> bool:
     """Can kernel attention stand for it? A square, odd, undilated window, padded with zeros so that the map keeps its size."""
-    if not isinstance(conv, nn.Conv2d):      # several that are added
+    # Several that are added, or a class that does more than convolve, such as one that standardises its kernel each time.
+    if not isinstance(conv, nn.Conv2d) or host_class(type(conv)).forward is not nn.Conv2d.forward:
         return False
     k, padding = conv.kernel_size[0], conv.padding
     return (conv.kernel_size == (k, k) and k % 2 == 1 and k > 1 and len(set(conv.stride)) == 1 and conv.dilation == (1, 1)
