@@ -8,7 +8,7 @@ from sockets_host import host, learn, stir
 from torch import nn
 
 from course_utils import attention
-from course_utils.sockets import plug_in, unplug
+from course_utils.sockets import list_sockets, plug_in, unplug
 
 CONVOLUTIONS = {
     "plain": {"out_channels": 8}, "wider": {"out_channels": 12}, "stride": {"out_channels": 8, "stride": 2},
@@ -203,7 +203,7 @@ def test_botnet_50_has_the_parameters_of_the_paper(resnet50):
 
 
 def test_a_convolution_that_does_more_than_convolve_is_not_replaced():
-    """As timm's ScaledStdConv2d, which standardises its kernel: attention that takes over the raw kernel computes another thing."""
+    """As timm's ScaledStdConv2d, which standardises its kernel: attention with the raw kernel computes another thing."""
     class Standardised(nn.Conv2d):
         def forward(self, x):
             weight = (self.weight - self.weight.mean((1, 2, 3), keepdim=True)) * 2
