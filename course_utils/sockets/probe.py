@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from .record import Recorder, Run, tensors
 from .surgery import restore
 
-SIZES = (224, 32, 64, 28, 96, 128, 256, 299, 384, 512)      # tried in this order where the user names none
+SIZES = (224, 32, 64, 28, 96, 128, 160, 256, 299, 384, 512)      # tried in this order where the user names none
 
 
 @dataclass
