@@ -14,6 +14,8 @@ from torchvision.models.resnet import Bottleneck, ResNet
 
 from course_utils.sockets import doctor, plug_in, unplug
 
+pytestmark = pytest.mark.full
+
 PAGE = "elsewhere.md"
 
 

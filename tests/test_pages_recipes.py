@@ -13,6 +13,8 @@ from torch import distributed, nn
 from course_utils.hosts import SmallResNet
 from course_utils.sockets import doctor, list_sockets, plug_in, unplug
 
+pytestmark = pytest.mark.full
+
 PAGE = "recipes.md"
 
 

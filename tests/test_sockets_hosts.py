@@ -15,8 +15,8 @@ from course_utils.sockets import list_sockets, plug_in, unplug
 
 FAMILIES = ("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "mnasnet0_5",
             "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "shufflenet_v2_x0_5", "squeezenet1_1", "vgg11")
-# Built as mobilenet_v3_small, alexnet, and two of the models in test_sockets_timm.py are.
-ALIKE = ("efficientnet_b0", "vgg11", "regnet_y_400mf", "convnext_tiny")
+# Built as mobilenet_v3_small, mobilenet_v2, alexnet, and two of the models in test_sockets_timm.py are; or the largest.
+ALIKE = ("efficientnet_b0", "vgg11", "regnet_y_400mf", "convnext_tiny", "densenet121", "googlenet", "mnasnet0_5")
 EVERYWHERE = ("pre", "post", "both", "input", "head")
 ROUNDING = 1e-6      # of outputs of about 1
 PAGE = tool.rows_of(tool.PAGE.read_text(encoding="utf-8"))
