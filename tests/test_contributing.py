@@ -369,16 +369,17 @@ def find_head('''
 def test_a_socket_by_the_recipe(tmp_path):
     here = Copy(tmp_path / "course", "a socket")
     tests = "pytest tests/test_sockets_"
-    here.edit("course_utils/sockets/places.py", ("def find_head(", FIND_TOY),
-              ('"head": find_head}', '"head": find_head, "toy": find_toy}'))
-    here.edit("course_utils/sockets/surgery.py", ('BEFORE = ("input", "pre")', 'BEFORE = ("input", "toy", "pre")'))
+    here.edit("course_utils/sockets/places.py", ('"fuse", "both")', '"fuse", "toy", "both")'))
+    here.edit("course_utils/sockets/finder.py", ("def find_head(", FIND_TOY),
+              ('"fuse": find_fuse}', '"fuse": find_fuse, "toy": find_toy}'))
+    here.edit("course_utils/sockets/surgery.py", ('BEFORE = ("input", "inner", "pre")', 'BEFORE = ("input", "inner", "toy", "pre")'))
     by_name = ("-k", "usual_attention or recomputed_here or tried_here or list_of_a_resnet or emblem_lights")
     assert failed(here.command(tests, "toy", *by_name, code=1)) >= {
         "test_the_usual_attention_is_named_for_every_socket", "test_every_socket_is_recomputed_here",
         "test_what_is_tried_here_is_every_socket_but_two", "test_the_list_of_a_resnet_is_this",
         "test_the_emblem_lights_these_sockets_and_no_others"}
     here.edit("tests/sockets_host.py", ('"both": "spatial_gate"}', '"both": "spatial_gate", "toy": "sse"}'))
-    here.edit("course_utils/plots/hosts.py", ('    "both": ("2+4"', '    "toy": (10, "before a block"),\n    "both": ("2+4"'),
+    here.edit("course_utils/plots/hosts.py", ('    "both": ("2+4"', '    "toy": (11, "before a block"),\n    "both": ("2+4"'),
               ('    plug("pre", 118, y)\n', '    plug("toy", 60, y)\n    plug("pre", 118, y)\n'))
     said = here.command(tests, "toy", "-k", "toy and not timm")
     assert int(re.search(r"(\d+) passed", said)[1]) > 5
