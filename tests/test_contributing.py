@@ -372,7 +372,8 @@ def test_a_socket_by_the_recipe(tmp_path):
     here.edit("course_utils/sockets/places.py", ('"fuse", "both")', '"fuse", "toy", "both")'))
     here.edit("course_utils/sockets/finder.py", ("def find_head(", FIND_TOY),
               ('"fuse": find_fuse}', '"fuse": find_fuse, "toy": find_toy}'))
-    here.edit("course_utils/sockets/surgery.py", ('BEFORE = ("input", "inner", "pre")', 'BEFORE = ("input", "inner", "toy", "pre")'))
+    here.edit("course_utils/sockets/surgery.py",
+              ('BEFORE = ("input", "inner", "pre")', 'BEFORE = ("input", "inner", "toy", "pre")'))
     by_name = ("-k", "usual_attention or recomputed_here or tried_here or list_of_a_resnet or emblem_lights")
     assert failed(here.command(tests, "toy", *by_name, code=1)) >= {
         "test_the_usual_attention_is_named_for_every_socket", "test_every_socket_is_recomputed_here",
