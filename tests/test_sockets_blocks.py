@@ -276,3 +276,28 @@ def test_a_block_that_is_called_by_its_forward_is_a_block(at):
     assert [p.unit for p in receipt.places] == ["one", "two"] and not torch.allclose(net(x), before)
     unplug(net)
     assert torch.equal(net(x), before)
+
+
+class Last(nn.Module):
+    """As timm's EdgeNeXt and MambaOut: the sum is of maps with their channels last; only the window wants them second."""
+
+    def __init__(self, channels: int = 8):
+        super().__init__()
+        self.window, self.wide = conv(channels, channels), nn.Linear(channels, channels)
+
+    def forward(self, x):
+        y = self.window(x).permute(0, 2, 3, 1)
+        z = y + self.wide(F.gelu(y))
+        return z.permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("side", [8, 12])
+def test_maps_with_channels_last_are_no_places(side):
+    """Catches attention over the height, which has the right shapes for one size of picture and for no other."""
+    net = alive(nn.Sequential(conv(3, 8), Last(), conv(8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    places = list_sockets(net, side)
+    assert {p.channels for p in places if p.module != "0.0"} == {8} and places.unit == "conv"
+    assert [p.module for p in places if p.socket == "pre"] == ["0.0", "1.window.0", "2.0"]
+    assert "fuse" in places.missing
+    plug_in(net, "se", "both", input_size=side)
+    net(torch.rand(2, 3, 12, 20))

@@ -234,6 +234,30 @@ def test_a_gradient_of_1e_24_is_one():
     assert doctor(net, picture())
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_convolution_that_was_prepared_before_is_not_accused():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1))
+    net.train().qconfig = get_default_qat_qconfig("x86")
+    prepare_qat(net, inplace=True)
+    plug_in(net, "se", "post", layers="2", start="as_made", input_size=SIZE)
+    assert doctor(net, picture())
+
+
+def test_a_size_that_fails_half_way_leaves_no_finding():
+    """Without pictures usual sizes are tried. Catches numbers of a run that did not come to its end."""
+    class Picky(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8 * 32 * 32, 5)
+
+        def forward(self, x):
+            x = x * float("nan") if x.shape[2] != 32 else x
+            return self.fc(self.conv(x).flatten(1))
+    net = Picky().eval()
+    plug_in(net, "se", "post", start="as_made", input_size=32)
+    assert doctor(net)
+
+
 # ---- what it is asked
 
 def test_a_network_without_attention_is_told_so():

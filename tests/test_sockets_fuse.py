@@ -219,6 +219,52 @@ def test_an_option_reaches_the_mechanism():
         plug_in(unet(), functools.partial(attention.AFF, 4, 4, 4, 4), "fuse", input_size=SIZE)
 
 
+class Writes(nn.Module):
+    def __init__(self, a, b):
+        super().__init__()
+
+    def forward(self, a, b):
+        b *= 0.5
+        return b
+
+
+def test_a_module_that_writes_into_a_map_is_refused():
+    """The map of a skip is read by others too. Catches a trial on copies, which sees nothing."""
+    with pytest.raises(ValueError, match="writes into a map that it gets at 'fuse'.*x = x . gate"):
+        plug_in(unet(), Writes, "fuse", start="as_made", input_size=SIZE)
+
+
+class Split(nn.ModuleDict):
+    """As timm's MixedConv2d: a container whose paths meet in a line of its own forward."""
+
+    def __init__(self):
+        super().__init__({"a": nn.Conv2d(4, 4, 3, padding=1), "b": nn.Conv2d(4, 4, 5, padding=2)})
+
+    def forward(self, x):
+        parts = torch.split(x, 4, 1)
+        return torch.cat([path(parts[i]) for i, path in enumerate(self.values())], 1)
+
+
+class Walks(Split):
+    """The same by its children."""
+
+    def forward(self, x):
+        parts = torch.split(x, 4, 1)
+        return torch.cat([path(parts[i]) for i, path in enumerate(self.children())], 1)
+
+
+@pytest.mark.parametrize("kind", [Split, Walks])
+def test_a_container_in_which_maps_meet_is_read_without_its_attention(kind):
+    """Catches a forward that is read with the attention as one more path."""
+    net = alive(nn.Sequential(conv(3, 8), kind(), nn.ReLU()))
+    x = x_of()
+    before = net(x)
+    plug_in(net, "attention_gate", "fuse", input_size=SIZE)
+    assert torch.equal(net(x), before)
+    stir(net[1].attention_fuse)
+    assert not torch.allclose(net(x), before)
+
+
 class Optional(nn.Module):
     """As timm's DLA: a skip from elsewhere, or the block's own input."""
 

@@ -164,3 +164,47 @@ def test_looking_does_not_touch_the_network_and_costs_no_warning():
         warnings.simplefilter("error")
         plug_in(net, "se", "post", input_size=SIZE)
     assert all(torch.equal(value, net.state_dict()[key]) for key, value in state.items())
+
+
+class Wild(nn.Module):
+    """Makes much of little, as a deep network without training can."""
+
+    def forward(self, x):
+        return torch.sin(3e5 * x)
+
+
+def test_a_network_that_makes_much_of_rounding_is_not_accused():
+    """Sums in another order are enough to change its outputs. Catches a bound that does not ask how far rounding goes."""
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1), Wild()).eval()
+    x = torch.rand(1, 3, 12, 14)
+    exact = copy.deepcopy(net).double()(x.double())
+    assert (net(x) - exact).abs().max() > 1e-2 * exact.abs().max(), "not wild enough to show anything"
+    assert plug_in(net, "dynamic_conv", "instead", input_size=SIZE)
+
+
+def test_only_the_generator_of_the_processor_is_seeded(monkeypatch):
+    """torch.manual_seed would set the random numbers of every device of the machine; looking is not to be noticed."""
+    net = around(Plain())
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: pytest.fail("every device is seeded"))
+    state = torch.random.get_rng_state()
+    list_sockets(net, SIZE)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("side, warns", [(420, True), (24, False)])
+def test_who_looks_at_a_network_that_enlarges_its_pictures_is_warned(side, warns):
+    """As torchvision's detectors: each trial of it would take minutes and gigabytes."""
+    class Enlarges(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x):
+            if x.sum().item() > 1e9:      # looks at its numbers, so it is run with its weights
+                return x
+            return self.conv(F.interpolate(x, (side, side))).mean((2, 3))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        list_sockets(Enlarges(), SIZE)
+    told = [str(w.message) for w in seen if "min_size" in str(w.message)]
+    assert bool(told) is warns and all(f"{side}x{side} pixels of a picture of 12x14" in text for text in told)

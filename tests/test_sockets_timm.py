@@ -1,5 +1,7 @@
 """Models of timm, for which there is no line of code: found by what they do, as a learner's own network is."""
 
+from collections import Counter
+
 import make_socket_table as tool
 import make_timm_table as families
 import pytest
@@ -137,3 +139,14 @@ def test_the_page_of_timm_holds_every_family():
     rows = tool.rows_of(text)
     assert list(rows) == list(families.families()) and len(rows) > 100
     assert not [name for name, row in rows.items() if "NO" in " ".join(row.values()).split(" · ")]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", list(families.families()))
+def test_the_page_of_timm_says_how_many_places_there_are(name):
+    """Catches rows of an older way to find places."""
+    row = tool.rows_of(families.PAGE.read_text(encoding="utf-8"))[name]
+    places = Counter(p.socket for p in list_sockets(timm.create_model(name, pretrained=False).eval()))
+    places["both"] = places["pre"] + places["post"]
+    said = {at: row[at].split(" · ")[0] for at in tool.TRIED if row[at] != "large"}
+    assert said == {at: str(places[at] or "-") for at in said}

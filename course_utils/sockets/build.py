@@ -95,16 +95,25 @@ def call(attention: Maker, channels: int, start: str, options: dict, **shape) ->
     """
     if isinstance(attention, str):
         return mechanisms.build(attention, channels, start=start, **options, **shape)
+    return called(attention, "channels -> module", channels, **shape)
+
+
+def called(attention: Callable[..., nn.Module], form: str, *channels: int, **shape) -> nn.Module:
+    """What a callable of this form makes for these numbers of channels.
+
+    Raises:
+        TypeError: it takes others, or makes no module.
+    """
+    said = f"{label(attention)}({', '.join(map(str, channels))})"
     try:
-        inspect.signature(attention).bind(channels, **shape)
+        inspect.signature(attention).bind(*channels, **shape)
     except TypeError as error:
-        raise TypeError(f"{label(attention)} must be a callable channels -> module, called as {label(attention)}({channels}): "
-                        f"{error}") from None
+        raise TypeError(f"{label(attention)} must be a callable {form}, called as {said}: {error}") from None
     except ValueError:      # some callables written in C do not tell their arguments
         pass
-    module = attention(channels, **shape)
+    module = attention(*channels, **shape)
     if not isinstance(module, nn.Module):
-        raise TypeError(f"{label(attention)}({channels}) must return a torch.nn.Module, got {type(module).__name__}")
+        raise TypeError(f"{said} must return a torch.nn.Module, got {type(module).__name__}")
     return module
 
 

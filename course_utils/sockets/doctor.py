@@ -11,15 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from ..tables import as_html, as_text
-from .probe import Example, examples
+from .probe import examples
 from .proof import noise
 from .record import tensors
-from .replace import Head, Instead
 from .surgery import Plugged, host_class, part_socket, parts, remembered
 
 LOST = ("gone: the network has no such module any more. What exchanges modules loses it: fusing and re-parameterising, merging "
         "adapters, quantising, building the network anew from its settings. Plug in afterwards, or train without that step.")
-
 
 WRAPPED = ("something was put around the module that it joined, such as an adapter. What it adds sees the map without this "
            "attention, and merging it changes the outputs. Take it off, or plug in at a module that has none.")
@@ -115,13 +113,17 @@ class Watch:
     """Notes what goes into the watched modules of a copy, and what comes out."""
 
     def __init__(self, modules: dict[str, nn.Module]):
+        self.forget()
+        for name, module in modules.items():
+            module.register_forward_hook(lambda _, args, out, name=name: self.note(name, args[0], out))
+
+    def forget(self) -> None:
+        """A run that failed half-way has seen nothing."""
         self.calls: Counter[str] = Counter()
         self.finite: dict[str, bool] = {}
         self.change: dict[str, float] = {}
         self.silent: dict[str, bool] = {}
         self.asked = False
-        for name, module in modules.items():
-            module.register_forward_hook(lambda _, args, out, name=name: self.note(name, args[0], out))
 
     def note(self, name: str, x: Tensor, y: Tensor) -> None:
         self.calls[name] += 1
@@ -160,7 +162,7 @@ def doctor(model: nn.Module, pictures=None) -> Checkup:
     if not there and not wanted:
         return Checkup((), host_class(type(model)).__name__)
     watch = Watch(there)
-    answer(twin, there, watch, pictures)
+    answer(twin, watch, pictures)
     elsewhere = {name: moved for name in wanted if name not in there and (moved := moved_to(name, there))}
     names = dict.fromkeys([*(name for name in wanted if name not in elsewhere), *there])
     found = [finding(name, there.get(name), *wanted.get(name, (None, "")), watch, twin, name in elsewhere.values())
@@ -174,7 +176,7 @@ def moved_to(name: str, there: dict[str, nn.Module]) -> str | None:
     return next((n for n in there if n.startswith(f"{joined}.") and n.endswith(f".{part}")), None)
 
 
-def answer(twin: nn.Module, there: dict[str, nn.Module], watch: Watch, pictures) -> None:
+def answer(twin: nn.Module, watch: Watch, pictures) -> None:
     """One pass forward and back through the copy.
 
     Raises:
@@ -184,8 +186,10 @@ def answer(twin: nn.Module, there: dict[str, nn.Module], watch: Watch, pictures)
     for example in examples(twin, inputs=pictures):
         try:
             with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-                watch.calls.clear()
-                out = twin(*(given := ready(example, like)).args, **given.named)
+                watch.forget()
+                twin.zero_grad()
+                given = example.map(lambda t: noise(t, like))
+                out = twin(*given.args, **given.named)
                 ends = [t.float() for t in tensors(out) if t.requires_grad and t.numel()]
                 watch.asked = bool(ends)
                 if ends:      # of size one: the outputs of a network without training may be of any size
@@ -195,10 +199,6 @@ def answer(twin: nn.Module, there: dict[str, nn.Module], watch: Watch, pictures)
             problem = problem or error
     raise ValueError(f"this {type(twin).__name__} could not be run: {type(problem).__name__}: {str(problem).rstrip('.')}. Give "
                      "pictures that it takes: doctor(model, pictures)") from problem
-
-
-def ready(example: Example, like: Tensor) -> Example:
-    return example.map(lambda t: noise(t, like))
 
 
 def finding(name: str, module: nn.Module | None, wanted: int | None, start: str, watch: Watch, twin: nn.Module,
@@ -235,8 +235,8 @@ def finding(name: str, module: nn.Module | None, wanted: int | None, start: str,
 
 def in_float(twin: nn.Module, module: nn.Module) -> bool:
     """Is the network prepared for quantisation, or quantised, and the module that this one joined is not?"""
-    quantised = [m for m in twin.modules() if "quantiz" in type(m).__module__ or ".ao.nn." in type(m).__module__
-                 and not isinstance(m, Plugged | Instead | Head)]
+    quantised = [m for m in twin.modules() if "quantiz" in type(m).__module__
+                 or (".ao.nn." in type(m).__module__ and not isinstance(m, Plugged))]
     joined = next((m for m in twin.modules() if any(part is module for part in m.children())), None)
     return bool(quantised) and isinstance(joined, Plugged) and isinstance(joined, nn.Conv2d | nn.Linear) \
         and ".ao." not in type(joined)._plugged_host.__module__

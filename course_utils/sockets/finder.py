@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from .fuse import is_meeting, meetings
+from .fuse import lines_of, meetings
 from .head import pooling
 from .paths import entries, makers, producer
 from .places import Place
@@ -209,12 +209,9 @@ def find_fuse(net: Finder) -> Iterator[Place]:
     Not where parallel convolutions are added that one convolution could stand for.
     """
     together = [u.call for u in merges(net.run, convolutions(net.run))]
-    for owner in net.run.calls:
-        found = [] if owner in together else meetings(net.run, owner)
-        if not found:
-            continue
-        lines = sum(n.owner is owner and is_meeting(net.run, n) for n in net.run.nodes)
-        readable = can_be_rewritten(owner, lines, meeting_lines)
+    for owner, lines in lines_of(net.run).items():
+        found = [] if owner in together else meetings(net.run, lines)
+        readable = bool(found) and can_be_rewritten(owner, len(lines), meeting_lines)
         for node, meeting in found:
             unit = next((u for u in net.blocks if u.add is node), Unit(owner.name or "network", owner, node, node))
             if readable:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 
 if TYPE_CHECKING:
-    from .record import Node, Run
+    from .record import Call, Node, Run
 
 JOINS = {"add": "add", "iadd": "add", "radd": "add", "cat": "cat", "concat": "cat", "concatenate": "cat"}
 TARGETS = {torch.cat, torch.concat, torch.concatenate}
@@ -104,9 +104,17 @@ def way(run: Run, node: Node, other: Node) -> int:
     return (run.ancestors[node.index] & ~run.ancestors[other.index]).bit_count()
 
 
-def meetings(run: Run, owner) -> list[tuple[Node, Meeting]]:
-    """The places in the forward of one call where two maps meet."""
-    lines = [n for n in run.nodes if n.owner is owner and is_meeting(run, n)]
+def lines_of(run: Run) -> dict[Call, list[Node]]:
+    """The meetings of each call that has any, in order, whatever it is that meets."""
+    found: dict[Call, list[Node]] = {}
+    for node in run.nodes:
+        if node.owner is not None and is_meeting(run, node):
+            found.setdefault(node.owner, []).append(node)
+    return found
+
+
+def meetings(run: Run, lines: list[Node]) -> list[tuple[Node, Meeting]]:
+    """Those of the lines of one call where two maps meet."""
     found = []
     for number, node in enumerate(lines):
         if of_maps(node):

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
 
 from .. import attention as mechanisms
-from .build import Maker, fit_to, label
+from .build import Maker, called, fit_to, label
 from .fuse import EasedFuse, Fuse, GatedSkip, Meeting, plain
 from .places import Place
-
-
-def fusing() -> list[str]:
-    """The names of mechanisms that read two maps."""
-    return [name for name, cls in mechanisms.REGISTRY.items() if cls.fuses]
 
 
 def fits(attention: Maker, place: Place) -> bool:
@@ -43,7 +37,7 @@ def run_two(module: nn.Module, place: Place, size: tuple[int, int], device: str 
     g = torch.Generator().manual_seed(0)
     a, b = (torch.randn(2, c, *size, generator=g).to(device) for c in place.skip.channels)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        return a, b, copy.deepcopy(module).to(device).eval()(a.clone(), b.clone())
+        return a, b, copy.deepcopy(module).to(device).eval()(a, b)
 
 
 def check_two(module: nn.Module, place: Place, name: str) -> None:
@@ -59,13 +53,16 @@ def check_two(module: nn.Module, place: Place, name: str) -> None:
              f"{'added' if meeting.joins == 'add' else 'concatenated'})")
     for device in ("meta", "cpu"):
         try:
-            *_, y = run_two(module, place, place.size, device)
+            one, other, y = run_two(module, place, place.size, device)
             break
         except Exception as error:
             if device == "cpu":
                 told = f"{type(error).__name__}: {str(error).rstrip('.')}"
                 raise ValueError(f"{name} does not run at {where}: {told}. It must take two maps, module(a, b); a callable gets "
                                  "both numbers of channels.") from error
+    if one._version or other._version:      # torch counts how often a tensor was written to
+        raise ValueError(f"{name} writes into a map that it gets at {where}, and others may read that map too. Write "
+                         "x = x * gate in place of x *= gate, and inplace=False.")
     shapes = [(2, c, *place.size) for c in wanted]
     if not isinstance(y, Tensor) or tuple(y.shape) not in shapes:
         got = tuple(y.shape) if isinstance(y, Tensor) else f"a {type(y).__name__}"
@@ -99,28 +96,8 @@ def make_fuse(attention: Maker, place: Place, start: str, options: dict, like: n
         else:
             module = GatedSkip(cls(b, gating_channels=a, start=start, **options), meeting.joins)
     else:
-        module = made(attention, a, b)
+        module = called(attention, "(channels_a, channels_b) -> module of two maps", a, b)
     check_two(module, place, label(attention))
     if start == "identity" and not isinstance(attention, str) and not does_nothing(module, place):
         module = EasedFuse(module, meeting)
     return Fuse(fit_to(module, like), meeting).train(like.training)
-
-
-def made(attention: Maker, a: int, b: int) -> nn.Module:
-    """What a callable makes for these numbers of channels.
-
-    Raises:
-        TypeError: it takes others, or makes no module.
-    """
-    call = f"{label(attention)}({a}, {b})"
-    try:
-        inspect.signature(attention).bind(a, b)
-    except TypeError as error:
-        raise TypeError(f"at 'fuse' two maps meet: {label(attention)} must be a callable (channels_a, channels_b) -> module of "
-                        f"two maps, called as {call}: {error}") from None
-    except ValueError:      # some callables written in C do not tell their arguments
-        pass
-    module = attention(a, b)
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"{call} must return a torch.nn.Module, got {type(module).__name__}")
-    return module

@@ -78,10 +78,16 @@ def copied(net: nn.Module, weights: bool) -> nn.Module:
 
 
 @contextmanager
-def unnoticed():
-    """Without gradients, and with random numbers of its own: what a network draws here must not shift those around it."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
+def unnoticed(net: nn.Module):
+    """Without gradients, and with random numbers of its own: what a network draws here must not shift those around it.
+
+    On the processor and on the network's own device. Not by torch.manual_seed, which would seed every device there is.
+    """
+    cards = sorted({p.device.index for p in net.parameters() if p.device.type == "cuda"})
+    with torch.random.fork_rng(devices=cards), torch.no_grad():
+        torch.default_generator.manual_seed(0)
+        for card in cards:
+            torch.cuda.default_generators[card].manual_seed(0)
         yield
 
 
@@ -93,7 +99,7 @@ def run(net: nn.Module, example: Example, weights: bool = False, plain: bool = T
     like = next((p for p in net.parameters()), torch.empty(0))
     given = example.map(lambda t: t.to(like.device if weights else "meta", copy=True))
     recorder = Recorder(twin, given.tensors)
-    with unnoticed(), recorder:
+    with unnoticed(twin), recorder:
         twin(*given.args, **given.named)
     return Run(recorder.nodes, recorder.calls, given.size, len(given.tensors))
 

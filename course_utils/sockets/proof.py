@@ -117,7 +117,7 @@ def noise(tensor: Tensor, like: Tensor) -> Tensor:
 
 def answers(net: nn.Module, example: Example) -> list[Tensor]:
     """All that the network gives."""
-    with unnoticed():
+    with unnoticed(net):
         return [t.clone() for t in tensors(net(*example.args, **example.named))]
 
 

@@ -1,9 +1,9 @@
 """The natural units of a network, found in what it did: residual blocks where it has them, convolutions with their norms.
 
 A residual block ends in an addition of two things that are made from one tensor, the fork: of the branch, in which there are
-convolutions; and of the skip, which is the fork itself, or the fork after a 1x1 convolution
-with its norm, pooled, padded, or cut. All of it happens inside the module that adds, at one size of map or at smaller and
-smaller ones: a map that was made small and large again meets what it was, as in a U-Net, and closes no block.
+convolutions; and of the skip, which is the fork itself, or the fork after a 1x1 convolution with its norm, pooled, padded, or
+cut. All of it happens inside the module that adds, at one size of map or at smaller and smaller ones: a map that was made
+small and large again meets what it was, as in a U-Net, and closes no block.
 
 So an addition is a merge, and no block, where both sides hold windows; where several paths, all linear, are added that could
 be folded into one convolution, as in RepVGG or with an adapter beside a convolution; where the skip is multiplied with
