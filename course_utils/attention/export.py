@@ -2,7 +2,7 @@
 
 Some operations want a number where such a graph has only the name of a size: a convolution its groups, affine_grid and
 adaptive pooling their map, a variance its divisor. While a graph is written they are computed in the ways of this file, to
-the same numbers but for rounding; otherwise torch's own run, which are faster.
+the same numbers but for rounding; otherwise torch's own run.
 """
 
 from __future__ import annotations
