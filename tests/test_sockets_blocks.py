@@ -108,7 +108,7 @@ def test_a_merge_is_no_residual_block(kind, places):
     """P4. Parallel convolutions of a module are one unit, with one place before and one after."""
     net = alive(nn.Sequential(conv(3, 8), kind(), kind(), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
     found = counts(net)
-    assert "after_add" not in found and "identity" not in found
+    assert "after_add" not in found and "identity" not in found and ("fuse" in found) is (kind is Squeezed)
     assert found["pre"] == found["post"] == (places if kind is not Squeezed else found["pre"])
 
 
@@ -145,6 +145,16 @@ class Gate(nn.Module):
 
 def test_the_sum_inside_an_attention_gate_makes_no_block_of_the_network():
     assert list_sockets(Gated(), SIZE).unit == "conv"
+
+
+def test_a_map_that_was_made_outside_closes_no_block():
+    """The same gate at one size. Catches a block whose branch is the rest of the network."""
+    class Same(Gated):
+        def forward(self, x):
+            x = F.relu(self.enc(x))
+            y = F.relu(self.mid(x))
+            return self.dec(torch.cat([y, self.gate(y, x)], 1))
+    assert list_sockets(Same(), SIZE).unit == "conv"
 
 
 def test_a_skip_over_a_smaller_map_meets_and_closes_no_block():
