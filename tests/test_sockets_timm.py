@@ -141,8 +141,8 @@ def test_the_page_of_timm_holds_every_family():
     assert not [name for name, row in rows.items() if "NO" in " ".join(row.values()).split(" · ")]
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("name", list(families.families()))
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.all_models if i % 4 else pytest.mark.full)
+                                  for i, name in enumerate(families.families())])
 def test_the_page_of_timm_says_how_many_places_there_are(name):
     """Catches rows of an older way to find places."""
     row = tool.rows_of(families.PAGE.read_text(encoding="utf-8"))[name]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .record import Call, Node, Run
 
 JOINS = {"add": "add", "iadd": "add", "radd": "add", "cat": "cat", "concat": "cat", "concatenate": "cat"}
-TARGETS = {torch.cat, torch.concat, torch.concatenate}
+CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
 
 
 class Meeting(NamedTuple):
@@ -125,11 +125,11 @@ def meetings(run: Run, lines: list[Node]) -> list[tuple[Node, Meeting]]:
     return found
 
 
-def lines_in(graph: fx.Graph, additions: tuple) -> list[fx.Node]:
-    """The same lines in a forward that torch.fx has read: sums and concatenations of two values that come from its inputs."""
+def lines_in(graph: fx.Graph, targets: tuple) -> list[fx.Node]:
+    """Such lines in a forward that torch.fx has read: these functions of two different values that come from its inputs."""
     given = {node for node in graph.nodes if node.op == "placeholder"}
     for node in graph.nodes:
         if given.intersection(node.all_input_nodes):
             given.add(node)
-    return [node for node in graph.nodes if (node.target in additions or node.target in TARGETS)
-            and len(node.all_input_nodes) == 2 and given.issuperset(node.all_input_nodes)]
+    return [node for node in graph.nodes if node.target in targets and len(node.all_input_nodes) == 2
+            and given.issuperset(node.all_input_nodes)]

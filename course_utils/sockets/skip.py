@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import fx, nn
 
-from .fuse import Meeting, lines_in
+from .fuse import CONCATENATIONS, Meeting, lines_in
 from .walk import RUNNING
 
 if TYPE_CHECKING:
@@ -43,18 +43,8 @@ class OneForward(fx.Tracer):
 
 
 def additions(graph: fx.Graph) -> list[fx.Node]:
-    """The sums of two different values that come from the first input of the forward, in order.
-
-    Not those with a parameter, and not those with a further input: in the run that may have been left out, as an optional
-    skip, and `if skip is None` went the other way there.
-    """
-    nodes = list(graph.nodes)
-    from_input = {nodes[0]}
-    for node in nodes:
-        if from_input.intersection(node.all_input_nodes):
-            from_input.add(node)
-    return [node for node in nodes if node.target in ADDITIONS and len(node.all_input_nodes) == 2
-            and from_input.issuperset(node.all_input_nodes)]
+    """The sums of two different values that come from the inputs of the forward, in order; not those with a parameter."""
+    return lines_in(graph, ADDITIONS)
 
 
 def traced(module: nn.Module) -> fx.Graph | None:
@@ -80,7 +70,7 @@ def can_be_rewritten(call: Call, count: int, find: Callable[[fx.Graph], list[fx.
     graph = traced(call.module)
     if graph is None or len(lines := find(graph)) != count:
         return False
-    # torch.fx takes every input for given; a forward that was called without one may have gone another way.
+    # torch.fx takes every input for given; a forward that was called without one, as an optional skip, went another way.
     absent = {node for i, node in enumerate(n for n in graph.nodes if n.op == "placeholder") if not {i, node.target} & call.given}
     for node in graph.nodes:
         if absent.intersection(node.all_input_nodes):
@@ -90,7 +80,7 @@ def can_be_rewritten(call: Call, count: int, find: Callable[[fx.Graph], list[fx.
 
 def meeting_lines(graph: fx.Graph) -> list[fx.Node]:
     """Sums and concatenations of two values that come from the inputs of the forward, in order."""
-    return lines_in(graph, ADDITIONS)
+    return lines_in(graph, (*ADDITIONS, *CONCATENATIONS))
 
 
 def with_attention_in_lines(module: nn.Module, lines: dict[str, Skip | Meeting]) -> Callable:
