@@ -30,8 +30,8 @@ MODELS = {
     "rexnet_100": ({}, {"pre": 16, "post": 5, "after_add": 0, "identity": 11, "between": 4}),
     # Its stem sorts pixels into channels first.
     "tresnet_m": ({}, {"pre": 21, "inner": 21, "post": 21, "after_add": 21, "identity": 21, "between": 3}),
-    # Its skips come from outside of the block.
-    "dla34": ({}, {"pre": 12, "inner": 12, "post": 12, "after_add": 12, "identity": 0, "between": 3}),
+    # Its skips are handed in from outside of the block; twice it is the very map that the block gets.
+    "dla34": ({}, {"pre": 12, "inner": 12, "post": 12, "after_add": 12, "identity": 2, "between": 3}),
 }
 TRIED = ("input", "pre", "inner", "post", "after_add", "identity", "between", "head", "fuse")
 
