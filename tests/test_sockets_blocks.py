@@ -311,3 +311,50 @@ def test_maps_with_channels_last_are_no_places(side):
     assert "fuse" in places.missing
     plug_in(net, "se", "both", input_size=side)
     net(torch.rand(2, 3, 12, 20))
+
+
+class Shuffled(nn.Module):
+    """As ShuffleNet: half of the channels go past the branch, and then all are shuffled, in five dimensions."""
+
+    def __init__(self):
+        super().__init__()
+        self.branch = conv(4, 4)
+
+    def forward(self, x):
+        kept, taken = x.chunk(2, 1)
+        y = torch.cat([kept, self.branch(taken)], 1)
+        n, c, h, w = y.shape
+        return y.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, c, h, w)
+
+
+def test_a_map_that_was_taken_apart_and_put_together_is_a_map():
+    """Catches a shuffle of channels that is taken for a change of their place."""
+    net = alive(nn.Sequential(conv(3, 8), Shuffled(), Shuffled(), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    assert counts(net)["fuse"] == 2
+
+
+class ByVector(nn.Module):
+    """A gate as ECA makes it: (N, 1, C), viewed as (N, C, 1, 1)."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(1, 1, 3, padding=1)
+
+    def forward(self, y):
+        gate = self.conv(y.mean((2, 3)).view(len(y), 1, -1)).sigmoid().view(len(y), -1, 1, 1)
+        return gate.expand_as(y) * y
+
+
+class Weighed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.branch, self.gate, self.act = conv(8, 8), ByVector(), nn.ReLU()
+
+    def forward(self, x):
+        return self.act(x + self.gate(self.branch(x)))
+
+
+def test_a_gate_says_nothing_of_the_order_of_what_it_weighs():
+    """Catches blocks that are lost once a vector that was viewed as (N, C, 1, 1) has weighed their branch."""
+    found = counts(alive(nn.Sequential(conv(3, 8), Weighed(), Weighed(), nn.AdaptiveAvgPool2d(1), nn.Flatten())))
+    assert [found[at] for at in ("pre", "post", "after_add", "fuse")] == [2, 2, 2, 2]

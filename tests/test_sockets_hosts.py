@@ -4,6 +4,7 @@ The functions are those that write docs/sockets.md, so what is tested is what th
 """
 
 import copy
+from collections import Counter
 
 import make_socket_table as tool
 import pytest
@@ -51,6 +52,29 @@ def test_attention_is_in_its_own_block_and_between_two_stages_in_none_of_the_nex
     assert not [(p.socket, p.unit, p.module) for p in inside if not (p.module + ".").startswith(p.unit + ".")]
     assert not [(p.module, unit) for p in places if p.socket == "between" for unit, stage in blocks.items()
                 if stage > p.stage and places.unit == "block" and p.module.startswith(unit + ".")]
+
+
+def test_the_page_says_how_many_places_there_are(family):
+    """Catches rows of an older way to find places, and a way that finds others."""
+    assert said(family[0]) == counted(family[1])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["swin_t", "maxvit_t", "vit_b_32", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large",
+                                  "retinanet_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])
+def test_the_page_says_how_many_places_the_other_kinds_have(name):
+    """With channels that are last, a large picture, or several answers."""
+    assert said(name) == counted(tool.host(name)[0])
+
+
+def said(name: str) -> dict[str, str]:
+    return {at: PAGE[name][at].split(" · ")[0] for at in tool.TRIED if at != "instead"}
+
+
+def counted(net: nn.Module) -> dict[str, str]:
+    places = Counter(p.socket for p in list_sockets(net))
+    places["both"] = places["pre"] + places["post"]
+    return {at: str(places[at] or "-") for at in tool.TRIED if at != "instead"}
 
 
 def agrees(name: str, fresh: dict[str, str]) -> list[str]:

@@ -197,8 +197,9 @@ def finding(rows: dict[str, dict[str, str]]) -> str:
     gates = [change for at, _, _, change, *_ in cells if at not in ATTENTION]
     return (f"{len(rows)} models, {sum(int(places) for _, _, places, *_ in cells):,} places in {len(cells)} pairs of a model "
             f"and a socket.\nGates leave the outputs unchanged to the bit in {gates.count('0')} of {len(gates)} pairs. At the "
-            f"head, and instead of convolutions,\nwhere sums run in another order, outputs differ by rounding: at most "
-            f"{max(inexact, default=0):.1f} times what\nrounding does to the host itself. "
+            f"head, and instead of convolutions,\nwhere sums run in another order, and at fuse, where a map of ones is "
+            f"resized, outputs differ by rounding: at most\n{max(inexact, default=0):.1f} times what it does to the host "
+            f"itself. "
             f"Undone without a trace: {sum(c[4] == 'yes' for c in cells)} of {len(cells)} pairs."
             + (f"\nRefused, with the reason in the cell: {refused}." if refused else ""))
 
@@ -231,8 +232,9 @@ CELLS = f"""\
 A cell reads: number of places · largest |difference| of the outputs right after `plug_in(model, ..., at=socket)`, with the
 identity start and everywhere at once · whether `unplug` gave everything back: the very same module objects under the same
 names, the same keys, tensors that nobody has written to, and the same outputs to the bit. A dash: the model has no such
-place. Plugged in were `eca`, at the head `attention_pool`, instead of convolutions `dynamic_conv`, which begins with their
-kernel. *large*: not tried with more than {MOST / 1e6:.0f} M parameters, since `dynamic_conv` has four kernels for one.
+place. Plugged in were `eca`, at the head `attention_pool`, at fuse `attention_gate`, instead of convolutions `dynamic_conv`,
+which begins with their kernel. *large*: not tried with more than {MOST / 1e6:.0f} M parameters, since `dynamic_conv` has four
+kernels for one.
 
 So that "unchanged" means something, the networks are awake: norms have the statistics of two random pictures, layer scales
 are 1, a last layer of zeros has random weights. The two pictures give different outputs in every row. `output` is the

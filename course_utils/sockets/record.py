@@ -151,15 +151,18 @@ def permuted(name: str, args: tuple, kwargs: dict) -> tuple[int, ...]:
     return ()
 
 
-def order(name: str, inputs: tuple[Node, ...], dims: tuple[int, ...]) -> bool:
+def order(name: str, inputs: tuple[Node, ...], dims: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     """Are the channels of what was made last, or is nothing known of them?"""
     if name in IN_ORDER or not inputs:
         return False
-    was = inputs[0].channels_last if len(inputs[0].shape) == 4 else True
-    if not dims:
-        return was if name in RESHAPES or len(inputs[0].shape) == 4 else any(n.channels_last for n in inputs)
-    channel = 3 if was else 1
-    return dims.index(channel) != 1
+    before = inputs[0]
+    if dims:
+        return dims.index(3 if before.channels_last else 1) != 1
+    if len(before.shape) == 4 or name not in RESHAPES:      # a gate of (N, C, 1, 1) says nothing of what it weighs
+        return any(node.channels_last for node in [n for n in inputs if n.shape == shape] or inputs)
+    while len(before.shape) != 4 and before.inputs:      # four dimensions again, after three or five
+        before = before.inputs[0]
+    return not (before.is_map and before.shape[2:] == shape[2:])
 
 
 RESHAPES = frozenset("view reshape unflatten".split())
@@ -186,7 +189,7 @@ class Recorder(TorchFunctionMode):
 
     def add(self, name: str, inputs: tuple[Node, ...], tensor: Tensor, dims: tuple[int, ...] = ()) -> None:
         node = Node(len(self.nodes), name, inputs, tuple(tensor.shape), self.stack[-1] if self.stack else None,
-                    order(name, inputs, dims))
+                    order(name, inputs, dims, tuple(tensor.shape)))
         self.nodes.append(node)
         self.known[id(tensor)] = node        # in place or not: from now on the tensor stands for what was just made
         self.keep.append(tensor)
