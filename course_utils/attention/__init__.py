@@ -16,6 +16,7 @@ from .dynamic import CondConv, DynamicConv
 from .fusion import AFF
 from .gather import GatherExcite, LearnedGatherExcite
 from .inputs import AttentionPool, PatchSelection, PixelGate, SpatialTransformer
+from .interventions import frozen, shuffled, swapped
 from .kernel import SelectiveKernel, SplitAttention
 from .linear import CrissCross, DoubleAttention, EfficientAttention
 from .mixing import BoT, GlobalContext, NonLocal
@@ -35,7 +36,7 @@ REGISTRY: dict[str, type[nn.Module]] = {
     "pixel_gate": PixelGate, "stn": SpatialTransformer, "patches": PatchSelection, "attention_pool": AttentionPool,
 }
 
-__all__ = ["REGISTRY", "Gate", "Mechanism", "build", "find", "formula", "read", "table",
+__all__ = ["REGISTRY", "Gate", "Mechanism", "build", "find", "formula", "frozen", "read", "shuffled", "swapped", "table",
            *(cls.__name__ for cls in REGISTRY.values())]
 
 

@@ -97,7 +97,8 @@ class Mechanism(nn.Module):
     A subclass says its `family`, `kind`, `home` (the authors' socket), `paper` (arXiv number or venue), `compared` (the
     code that it is tested against) and `starts` (those it has). One that can read two maps, `forward(x, y)`, says what it
     `fuses`: "sum", it stands for x + y, or "skip", it changes x by y. It calls `self.check(x)` first in `forward`, and
-    `self.note(name, tensor)` for what a person may want to look at: nothing is kept unless `read` is on.
+    `tensor = self.note(name, tensor)` for what a person may want to look at or to change (interventions.py): nothing is kept
+    unless `read` is on.
 
     With a batch norm inside, it says by `norm_values(x)` how many values a channel of it gets, so that training with a
     single one is refused at the door.
@@ -111,6 +112,7 @@ class Mechanism(nn.Module):
     fuses = ""
     starts: tuple[str, ...] = STARTS
     reader: dict[str, Tensor] | None = None
+    editor: Callable[[str, Tensor], Tensor] | None = None
 
     def __init__(self, channels: int, start: str = "as_made"):
         super().__init__()
@@ -142,14 +144,21 @@ class Mechanism(nn.Module):
         """Values per channel in the batch norm that gets the fewest; 2, which is enough, where there is none."""
         return 2
 
-    def note(self, name: str, value: Tensor) -> None:
-        """Hand a tensor to whoever reads; without a reader it is not kept."""
+    def note(self, name: str, value: Tensor) -> Tensor:
+        """Hand a tensor to whoever reads, and give back what to go on with: the same, unless somebody intervenes.
+
+        Without a reader nothing is kept.
+        """
+        if self.editor is not None:
+            value = self.editor(name, value)
         if self.reader is not None:
             self.reader[name] = value.detach()
+        return value
 
     @property
     def being_read(self) -> bool:
-        return self.reader is not None
+        """Does somebody read, or intervene? Then what is noted is computed in the open."""
+        return self.reader is not None or self.editor is not None
 
     def extra_repr(self) -> str:
         return f"{self.channels}, start={self.start!r}"
@@ -182,9 +191,7 @@ class Gate(Mechanism):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        gate = self.gate(x)
-        self.note("gate", gate)
-        return x * gate
+        return x * self.note("gate", self.gate(x))
 
 
 @contextmanager
@@ -208,7 +215,7 @@ def read(net: nn.Module) -> Iterator[dict[str, dict[str, Tensor]]]:
     found = {name or type(m).__name__: m for name, m in net.named_modules() if isinstance(m, Mechanism)}
     if not found:
         raise ValueError(f"read: no mechanism in this {type(net).__name__}. Plug one in, or derive your own from "
-                         "attention.Gate (or attention.Mechanism, and call self.note(name, tensor)).")
+                         "attention.Gate (or attention.Mechanism, with tensor = self.note(name, tensor)).")
     seen: dict[str, dict[str, Tensor]] = {name: {} for name in found}
     try:
         for name, module in found.items():

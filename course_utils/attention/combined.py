@@ -112,9 +112,7 @@ class CBAM(Mechanism):
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         if self.being_read or self.order == "parallel":
-            gate = self.gate(x)
-            self.note("gate", gate)
-            return x * gate
+            return x * self.note("gate", self.gate(x))
         first, second = (self.where, self.what) if self.order == "spatial first" else (self.what, self.where)
         x = x * first.gate(x)
         return x * second.gate(x)
@@ -213,6 +211,4 @@ class ScSE(Mechanism):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        gate = self.gate(x)
-        self.note("gate", gate)
-        return x * gate
+        return x * self.note("gate", self.gate(x))

@@ -47,8 +47,7 @@ class KernelMixture(KernelMechanism):
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         n, c, h, w = x.shape
-        routing = self.route(x)                                                  # (N, K)
-        self.note("weights", routing)
+        routing = self.note("weights", self.route(x))                            # (N, K)
         flat = self.kernels.reshape(self.count, -1)                              # (K, O C / G k k)
         kernels = (routing @ flat).view(-1, *self.kernels.shape[1:])             # (N O, C / G, k, k)
         kernels = kernels.to(x.dtype)

@@ -75,6 +75,5 @@ class AFF(Gate):
             raise ValueError(f"AFF: y must be floating-point numbers of shape {tuple(x.shape)}, as x, got {y.dtype} of shape "
                              f"{tuple(y.shape)}. Bring both maps to one size and number of channels first, for example with "
                              "F.interpolate and a 1x1 convolution.")
-        gate = self.gate(x, y)
-        self.note("gate", gate)
+        gate = self.note("gate", self.gate(x, y))
         return x * gate if y is None else x * gate + y * (2 - gate)

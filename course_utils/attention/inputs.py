@@ -92,8 +92,7 @@ class SpatialTransformer(Mechanism):
         return in_float32(self.move, x)
 
     def move(self, x: Tensor, run: Run) -> Tensor:
-        theta = self.theta(x, run)                                               # (N, 2, 3)
-        self.note("theta", theta)
+        theta = self.note("theta", self.theta(x, run))                           # (N, 2, 3)
         if exporting():
             grid = affine_grid(theta, x)
         else:
@@ -179,7 +178,7 @@ class PatchSelection(Mechanism):
             raise ValueError(f"PatchSelection: {k} patches of {self.size}x{self.size}, chosen on a copy {self.factor} times "
                              f"smaller, do not fit a picture of {tuple(x.shape)}. Choose a smaller size, factor or number.")
         p = wide(self.scores(x)).flatten(1).softmax(1)                           # (N, hw)
-        self.note("map", p.view(-1, 1, h, w))
+        p = self.note("map", p.view(-1, 1, h, w)).flatten(1)
         index = torch.multinomial(p, k) if self.training else p.topk(k).indices  # (N, k)
         chosen = p.gather(1, index)
         weights = chosen / chosen.sum(1, keepdim=True)                           # (N, k)
@@ -225,6 +224,5 @@ class AttentionPool(Mechanism):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        a = self.score(torch.tanh(self.look(x))).flatten(2).softmax(2)           # (N, 1, HW)
-        self.note("map", a)
+        a = self.note("map", self.score(torch.tanh(self.look(x))).flatten(2).softmax(2))     # (N, 1, HW)
         return (x.flatten(2) @ a.transpose(-2, -1))[..., 0]                      # (N, C)

@@ -99,7 +99,7 @@ class SelectiveKernel(KernelMechanism):
         u = torch.stack([branch(x) for branch in self.branches], 1)              # (N, M, C, H, W)
         z = self.squeeze(u.sum(1).mean((2, 3), keepdim=True))                    # (N, d, 1, 1)
         a = self.select(z).unflatten(1, (u.shape[1], -1)).softmax(1)             # (N, M, C, 1, 1)
-        self.note("weights", a[..., 0, 0])
+        a = self.note("weights", a[..., 0, 0])[..., None, None]
         return (a * u).sum(1)
 
 
@@ -159,5 +159,5 @@ class SplitAttention(KernelMechanism):
         a = logits.unflatten(1, (self.groups, self.radix, -1))
         a = a.softmax(2) if self.radix > 1 else a.sigmoid()
         a = a.transpose(1, 2).flatten(2, 3)                                      # (N, R, C, 1, 1)
-        self.note("weights", a[..., 0, 0])
+        a = self.note("weights", a[..., 0, 0])[..., None, None]
         return (a * u).sum(1)

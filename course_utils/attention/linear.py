@@ -53,8 +53,10 @@ class EfficientAttention(Mechanism):
         k = self.key(x).flatten(2).softmax(2)                                    # (N, d, HW)
         v = self.value(x).flatten(2)                                             # (N, C, HW)
         if self.being_read:
-            self.note("map", (q.transpose(-2, -1) @ k)[:, None])                 # (N, 1, HW, HW), rows sum to one
-        mixed = (v @ k.transpose(-2, -1)) @ q                                    # (N, C, d) first, then (N, C, HW)
+            a = self.note("map", (q.transpose(-2, -1) @ k)[:, None])             # (N, 1, HW, HW), rows sum to one
+            mixed = v @ a[:, 0].transpose(-2, -1)
+        else:
+            mixed = (v @ k.transpose(-2, -1)) @ q                                # (N, C, d) first, then (N, C, HW)
         return x + self.out(mixed.view_as(x))
 
 
@@ -104,8 +106,10 @@ class DoubleAttention(Mechanism):
         b = self.gather(x).flatten(2).softmax(2)                                 # (N, n, HW): over positions
         v = self.distribute(x).flatten(2).softmax(1)                             # (N, n, HW): over bags
         if self.being_read:
-            self.note("map", (v.transpose(-2, -1) @ b)[:, None])                 # (N, 1, HW, HW), rows sum to one
-        mixed = (a @ b.transpose(-2, -1)) @ v                                    # (N, m, n) first, then (N, m, HW)
+            weights = self.note("map", (v.transpose(-2, -1) @ b)[:, None])       # (N, 1, HW, HW), rows sum to one
+            mixed = a @ weights[:, 0].transpose(-2, -1)
+        else:
+            mixed = (a @ b.transpose(-2, -1)) @ v                                # (N, m, n) first, then (N, m, HW)
         return x + self.out(mixed.unflatten(2, x.shape[2:]))
 
 
@@ -162,7 +166,8 @@ class CrissCross(Mechanism):
         column, row = self.weights(x, run)
         v = run(self.value, x)
         if self.being_read:
-            self.note("map", self.whole(column, row))
+            a = self.note("map", self.whole(column, row))                        # (N, 1, HW, HW)
+            return (v.flatten(2) @ a[:, 0].transpose(-2, -1)).view_as(v)
         return torch.einsum("nhwj,ncjw->nchw", column, v) + torch.einsum("nhwj,nchj->nchw", row, v)
 
     @staticmethod

@@ -88,8 +88,7 @@ class NonLocal(Mechanism):
         small = F.max_pool2d(x, 2, ceil_mode=True) if self.subsample else x
         q, k, v = to_rows(run(self.query, x)), to_rows(run(self.key, small)), to_rows(run(self.value, small))
         if self.being_read:
-            a = self.map(q, k)                                                   # (N, 1, HW, hw)
-            self.note("map", a)
+            a = self.note("map", self.map(q, k))                                 # (N, 1, HW, hw)
             mixed = a @ v
         elif self.form == "embedded":
             mixed = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
@@ -141,8 +140,7 @@ class GlobalContext(Mechanism):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        a = self.attend(x).flatten(2).softmax(-1)                                # (N, 1, HW)
-        self.note("map", a)
+        a = self.note("map", self.attend(x).flatten(2).softmax(-1))              # (N, 1, HW)
         context = (x.flatten(2) @ a.transpose(-2, -1))[..., None]                # (N, C, 1, 1)
         return x + self.excite(F.relu(self.norm(self.squeeze(context))))
 
@@ -225,8 +223,7 @@ class BoT(Mechanism):
             return to_map(F.scaled_dot_product_attention(q, k, v), x.shape[2:])
         scale = (self.channels // self.heads) ** -0.5
         logits = scale * q @ k.transpose(-2, -1) if self.size is None else self.logits(q, k, scale)
-        a = logits.softmax(-1)                                                   # (N, heads, HW, HW)
-        self.note("map", a)
+        a = self.note("map", logits.softmax(-1))                                 # (N, heads, HW, HW)
         return to_map(a @ v, x.shape[2:])
 
     def logits(self, q: Tensor, k: Tensor, scale: float) -> Tensor:

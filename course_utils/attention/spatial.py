@@ -150,6 +150,4 @@ class AttentionGate(Gate):
         if g is not None and not tracing and (g.ndim != 4 or g.shape[:2] != (len(x), self.gating_channels)):
             raise ValueError(f"AttentionGate: g must be ({len(x)}, {self.gating_channels}, h, w), got {tuple(g.shape)}. "
                              "x is the skip map, g the coarser one: are they exchanged?")
-        gate = self.gate(x, g)
-        self.note("gate", gate)
-        return x * gate
+        return x * self.note("gate", self.gate(x, g))
