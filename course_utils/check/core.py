@@ -1,18 +1,24 @@
 """How a check talks: what is right, what was got and wanted, and the likely cause, found by trying known mistakes.
 
-What several lessons need is here too: numbers to try an answer on, and a learner's class, built.
+What an answer does is nobody's trouble but its own: it runs on copies, under a time limit, and whatever it raises becomes
+feedback (guard.py). A cause is named only if that mistake gives what the answer gives in all cases of the check.
 """
 
 from __future__ import annotations
 
 import math
+import numbers as kinds
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from . import guard
+from .guard import Stopped, TimeIsUp, is_placeholder, limited, shown, told, undisturbed
 
 
 @dataclass(frozen=True)
@@ -28,44 +34,74 @@ class NotAttempted(Exception):
 
 
 class Rejected(Exception):
-    """The answer is wrong; everything to say has been printed."""
+    """The answer is wrong; everything to say is in the report."""
 
 
 @dataclass
 class Report:
-    """Lines of feedback on one answer."""
+    """Lines of feedback on one answer.
+
+    While `following`, nothing is judged: the values that an answer gives in all cases are collected in `seen`, to be compared
+    with those of a known mistake.
+    """
 
     mistakes: Sequence[Mistake]
     lines: list[str] = field(default_factory=list)
+    following: bool = False
+    seen: list[Any] = field(default_factory=list)
+    unexplained: bool = False
+    guess: str = ""
+    differentiated: bool = False
 
     def right(self, text: str) -> None:
         self.lines.append(f"  right  {text}")
 
-    def wrong(self, text: str, cause: str = "") -> None:
-        """Add what is wrong and end the check."""
+    def word(self, text: str) -> None:
+        """Something to say that is not for or against the answer."""
+        self.lines.append(f"         {text}")
+
+    def wrong(self, text: str, cause: str = "", guess: str = "") -> None:
+        """Add what is wrong and end the check. Without a cause the known mistakes are tried; `guess` if none of them fits."""
         self.lines.append(f"  WRONG  {text}")
+        if self.following:
+            self.seen.append(text)
+        self.unexplained, self.guess = not cause, guess
         if cause:
             self.lines.append(f"         Likely cause: {cause}")
         raise Rejected
 
-    def call(self, function: Callable, *args: Any, what: str = "your function") -> Any:
-        """Call the learner's code: an error in it, or a placeholder, becomes feedback."""
+    def call(self, function: Callable, *args: Any, what: str = "your function",
+             silent: str = "the return at its end is missing, or stands in one branch only.") -> Any:
+        """Call the learner's code: an error in it, a forgotten return (`silent` is its cause) or a placeholder is feedback."""
         try:
             value = function(*args)
-        except NotImplementedError:
-            raise NotAttempted from None
-        except Exception as error:
-            self.wrong(f"{what} stopped with {type(error).__name__}: {error}")
-        if value is None or value is ...:
+        except (TimeIsUp, Stopped, Rejected, NotAttempted):
+            raise
+        except BaseException as error:
+            if isinstance(error, NotImplementedError) and not error.args:
+                raise NotAttempted from None
+            self.wrong(f"{what} stopped with {told(error)}")
+        if value is ... or value is None and is_placeholder(function):
             raise NotAttempted
+        if value is None:
+            self.wrong(f"{what} returned None", silent)
         return value
 
     def tensor(self, got: Any, shape: tuple[int, ...], what: str = "the result") -> Tensor:
-        """A tensor of that shape, or feedback."""
+        """A dense tensor of real numbers of that shape, on the processor as what it was given, or feedback."""
         if not isinstance(got, Tensor):
             self.wrong(f"{what} should be a tensor, got {type(got).__name__}")
+        if got.layout != torch.strided or got.is_quantized:
+            self.wrong(f"{what} should be an ordinary, dense tensor, got {'quantised' if got.is_quantized else got.layout}")
+        if got.device.type != "cpu":
+            self.wrong(f"{what} is on the device {got.device.type!r}; it should be where its input is, on 'cpu'",
+                       "a tensor was made or moved with a device of its own; take that of the input: device=x.device.")
+        if got.is_complex():
+            self.wrong(f"{what} should hold real numbers, got {got.dtype}")
         if tuple(got.shape) != shape:
-            self.wrong(f"{what} should have shape {shape}, got {tuple(got.shape)}", self.shape_cause(got, shape))
+            if self.following:
+                self.seen.append(got.detach())
+            self.wrong(f"{what} should have shape {shape}, got {tuple(got.shape)}", guess=self.shape_cause(got, shape))
         return got
 
     @staticmethod
@@ -78,34 +114,77 @@ class Report:
             return "a dimension is left over: a mean or sum runs over too few dimensions, or keepdim is not wanted here."
         return ""
 
-    def same(self, got: Tensor, wanted: Tensor, what: str, wrong_values: Callable[[Any], Any] | None = None) -> None:
-        """The numbers agree to rounding; otherwise name the known mistake that gives exactly these numbers.
-
-        wrong_values: computes what a mistake's answer gives on the same input.
-        """
+    def same(self, got: Tensor, wanted: Tensor, what: str, wrong_values: Any = None) -> None:
+        """The numbers agree to rounding."""
+        if got.is_floating_point() and got.dtype != wanted.dtype:
+            self.word(f"(in {str(got.dtype)[6:]}; the layer behind it would want {str(wanted.dtype)[6:]})")
         got = got.detach().to(wanted.dtype)
-        if torch.allclose(got, wanted, rtol=1e-4, atol=1e-6):
+        if self.following:
+            self.seen.append(got)
+        elif torch.allclose(got, wanted, rtol=1e-4, atol=1e-6):
             self.right(what)
-            return
-        worst = int((got - wanted).abs().nan_to_num(float("inf")).argmax())
-        self.wrong(f"{what}: got {got.flatten()[worst]:.4f} where {wanted.flatten()[worst]:.4f} was expected",
-                   self.cause_of(got, wrong_values))
+        else:
+            worst = int((got - wanted).abs().nan_to_num(float("inf")).argmax())
+            self.wrong(f"{what}: got {got.flatten()[worst]:.4f} where {wanted.flatten()[worst]:.4f} was expected")
 
-    def cause_of(self, got: Tensor, wrong_values: Callable[[Any], Any] | None) -> str:
-        for mistake in self.mistakes if wrong_values else ():
-            try:
-                value = wrong_values(mistake.answer)
-            except Exception:      # this mistake cannot be made on this input
-                continue
-            if isinstance(value, Tensor) and value.shape == got.shape and torch.allclose(
-                    got, value.detach().to(got.dtype), rtol=1e-4, atol=1e-6):
-                return mistake.cause
-        return ""
+    def number(self, got: Any, what: str, integer: bool = False) -> Any:
+        """A number of Python's, from any kind of real number (numpy's, a fraction, a tensor without dimensions), or feedback."""
+        value = plain_number(got, integer)
+        if value is None:
+            self.wrong(f"{what} should be {'an integer' if integer else 'a number'}, got {type(got).__name__} {shown(got)}")
+        return value
+
+    def agree(self, got: Any, wanted: Any, call: str, near: float = 1e-9) -> None:
+        """Numbers, or lists of numbers, that are the same up to `near`; `call` says what was asked, such as "f(3)"."""
+        if self.following:
+            self.seen.append(got)
+        elif not alike(got, wanted, near):
+            self.wrong(f"{call}: got {shown(got)}, expected {shown(wanted)}")
+        else:
+            self.right(f"{call}: {shown(wanted)}")
 
 
-def numbers(*shape: int, seed: int = 0) -> Tensor:
-    """Random numbers that are the same on every machine."""
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+def plain_number(value: Any, integer: bool = False) -> Any:
+    """An int or a float, or None: what is no real number is no number here, nor are True and False."""
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):      # of numpy or torch
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, kinds.Real) and type(value).__name__ != "Decimal":
+        return None
+    try:
+        return operator.index(value) if integer or isinstance(value, int) else float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
+    except TypeError:
+        return None
+
+
+def alike(one: Any, other: Any, near: float = 1e-6) -> bool:
+    """The same to rounding: tensors of one shape, numbers, lists of such, texts."""
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape and torch.allclose(one, other.to(one.dtype), rtol=1e-4, atol=1e-6, equal_nan=True)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(alike(a, b, near) for a, b in zip(one, other, strict=True))
+    a, b = plain_number(one), plain_number(other)
+    if a is None or b is None:
+        return type(one) is type(other) and isinstance(one, str) and one == other
+    return a == b or a != a and b != b or math.isclose(a, b, rel_tol=near, abs_tol=near)
+
+
+def follow(body: Callable, answer: Any, mistakes: Sequence[Mistake]) -> list[Any]:
+    """What an answer gives in all cases of a check."""
+    report = Report(mistakes, following=True)
+    try:
+        with undisturbed():
+            body(report, answer)
+    except (Rejected, NotAttempted, Exception):      # it was seen as far as it went
+        pass
+    return report.seen
+
+
+def cause_of(body: Callable, answer: Any, mistakes: Sequence[Mistake]) -> str:
+    """That of the known mistake which does the same as the answer in all cases; empty if there is none."""
+    seen = follow(body, answer, mistakes)
+    return next((m.cause for m in mistakes if seen and alike(seen, follow(body, m.answer, mistakes))), "")
 
 
 def exercise(title: str, mistakes: Sequence[Mistake]):
@@ -114,73 +193,37 @@ def exercise(title: str, mistakes: Sequence[Mistake]):
     The check keeps its known mistakes in `.mistakes`; the tests feed each of them in.
     """
     def decorate(body: Callable[[Report, Any], None]) -> Callable[[Any], bool]:
+        def judge(report: Report, answer: Any) -> str:
+            """The verdict; what there is to say is in the report."""
+            try:
+                with limited(guard.LIMIT), undisturbed():
+                    try:
+                        if answer is ... or answer is None:
+                            raise NotAttempted
+                        body(report, answer)
+                        return "all right"
+                    except Rejected:
+                        cause = (cause_of(body, answer, mistakes) or report.guess) if report.unexplained else ""
+                        report.lines += [f"         Likely cause: {cause}"] if cause else []
+            except NotAttempted:
+                report.lines.clear()
+                return "not attempted yet. Write your answer above, run it, run this again."
+            except TimeIsUp:
+                report.lines.append(f"  WRONG  it ran for {guard.LIMIT:g} seconds and was stopped: does each of its loops end?")
+            except Stopped:
+                raise KeyboardInterrupt from None
+            except BaseException as error:
+                report.lines.append(f"  WRONG  your answer stopped with {told(error)}")
+            return "not yet"
+
         @wraps(body)
         def check(answer: Any) -> bool:
             report = Report(mistakes)
-            try:
-                if answer is ... or answer is None:
-                    raise NotAttempted
-                body(report, answer)
-                ok, verdict = True, "all right"
-            except NotAttempted:
-                ok, verdict, report.lines = False, "not attempted yet. Write your answer above, run it, run this again.", []
-            except Rejected:
-                ok, verdict = False, "not yet"
+            verdict = judge(report, answer)
             print("\n".join([f"{title}: {verdict}", *report.lines]))
-            return ok
+            return verdict == "all right"
         check.mistakes = list(mistakes)
+        check.body = body
         check.__annotations__ = {"answer": Any, "return": bool}
         return check
     return decorate
-
-
-def close_number(report: Report, answer: Any, wanted: float, what: str, tolerance: float = 1e-6,
-                 reach: float | None = None) -> None:
-    """Check a single number; a known mistake with the same value, up to `reach` (None: the tolerance), gives the cause."""
-    reach = tolerance if reach is None else reach
-    if isinstance(answer, bool) or not isinstance(answer, int | float):
-        report.wrong(f"{what} should be a number, got {type(answer).__name__} {answer!r}")
-    if not abs(answer - wanted) <= tolerance:      # not a number is never within reach
-        cause = next((m.cause for m in report.mistakes
-                      if isinstance(m.answer, int | float) and abs(m.answer - answer) <= reach), "")
-        report.wrong(f"{what}: got {answer:g}, which is {'more' if answer > wanted else 'less'} than expected", cause)
-    report.right(f"{what}: {answer:g}")
-
-
-def rough_number(report: Report, answer: float, wanted: float, what: str, tolerance: float) -> None:
-    """A number of which the size matters. Causes are told apart by their share: they differ by powers of ten."""
-    number = isinstance(answer, int | float) and not isinstance(answer, bool)
-    if number and not math.isfinite(answer):
-        report.wrong(f"{what}: got {answer}", "something was divided by zero, or grew too large to be counted.")
-    close_number(report, answer, wanted, what, tolerance, abs(answer) / 100 if number else None)
-
-
-def built(report: Report, answer, *args) -> nn.Module:
-    """An instance of the learner's class, or feedback."""
-    if not isinstance(answer, type):
-        report.wrong(f"the class itself was expected, got {type(answer).__name__}: pass the class "
-                     "(its name without brackets), not a finished module")
-    module = report.call(answer, *args, what=f"{answer.__name__}{args}")
-    if not isinstance(module, nn.Module):
-        report.wrong(f"{answer.__name__} should be a torch.nn.Module")
-    return module
-
-
-def compare(report: Report, answer: Callable, arguments: tuple, wanted: Tensor, what: str,
-            wrong_values: Callable[[Any], Any] | None = None) -> None:
-    """Call the learner's function on copies: a tensor of that shape, the arguments untouched, the same numbers.
-
-    A known mistake is named as well where its result has another shape.
-    """
-    if wrong_values is None:
-        def wrong_values(wrong):
-            return wrong(*arguments)
-    copies = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
-    got = report.call(answer, *copies)
-    if any(isinstance(a, Tensor) and not torch.equal(a, b) for a, b in zip(arguments, copies, strict=True)):
-        report.wrong("your function changed what it was given", "an in-place operation such as x *= gate; write x * gate.")
-    shape = tuple(wanted.shape)
-    if isinstance(got, Tensor) and tuple(got.shape) != shape:
-        report.wrong(f"the result for {what} should have shape {shape}, got {tuple(got.shape)}",
-                     report.cause_of(got.detach(), wrong_values) or report.shape_cause(got, shape))
-    report.same(report.tensor(got, shape, f"the result for {what}"), wanted, f"values for {what}", wrong_values)

@@ -119,17 +119,14 @@ def look_at(report: Report, answer) -> None:
         call = f"look_at({row}, {column}, {size}, {picture})"
         place = f"rows {row} to {row + size - 1} and columns {column} to {column + size - 1}"
         got = report.call(answer, row, column, size, picture)
-
-        def wrong_values(wrong, at=(row, column, size, picture)):
-            return wrong(*at)
-        if isinstance(got, Tensor) and tuple(got.shape) != (2, 3):
-            report.wrong(f"{call} should have shape (2, 3), got {tuple(got.shape)}", report.cause_of(got, wrong_values))
         got = report.tensor(got, (2, 3), call).detach().float()
+        if report.following:
+            report.seen.append(got)
+            continue
         image = numbers(1, 2, picture, picture).abs() + 1
         read = F.grid_sample(image, F.affine_grid(got[None], [1, 2, size, size], align_corners=False), align_corners=False)
         wanted = image[:, :, row:row + size, column:column + size]
         if not torch.allclose(read, wanted, rtol=1e-3):
             (top, left), (bottom, right) = (at.tolist() for at in pixels_read(got, size, picture))
-            report.wrong(f"{call} reads rows {top:.2f} to {bottom:.2f} and columns {left:.2f} to {right:.2f}; expected {place}",
-                         report.cause_of(got, wrong_values))
+            report.wrong(f"{call} reads rows {top:.2f} to {bottom:.2f} and columns {left:.2f} to {right:.2f}; expected {place}")
         report.right(f"{call} reads {place}")

@@ -114,7 +114,7 @@ def check_start(report: Report, answer, inside: nn.Module, x: Tensor) -> nn.Modu
     if not torch.equal(got, x):
         near, far = (got - x).abs().max(), (before(x) - x).abs().max()
         report.wrong(f"before training, with a {name} inside, the output should be x; it is up to {near:.4f} away from it",
-                     cause("near") if near < far / 10 else report.cause_of(got.detach(), lambda w: w(copy.deepcopy(before))(x)))
+                     cause("near") if near < far / 10 else "")
     return module
 
 

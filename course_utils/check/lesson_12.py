@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from ..stats import holm
-from .report import Mistake, Report, exercise, rough_number
+from .core import shown
+from .report import Mistake, Report, exercise, rough_number, untouched
 
 
 @exercise("Seeds for half the difference", [
@@ -29,28 +31,6 @@ def common(ours: dict, control: dict) -> list:
 
 def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-def number_from(report: Report, call: str, got: Any, wanted: float, wrong: Callable[[Any], float]) -> None:
-    """A single number, or the known mistake that gives it."""
-    if isinstance(got, bool) or not isinstance(got, int | float):
-        report.wrong(f"{call}: a number was expected, got {type(got).__name__} {got!r}")
-    if not math.isclose(got, wanted, abs_tol=1e-9):
-        report.wrong(f"{call}: got {got:.4f}, expected {wanted:.4f}", cause(report, got, wrong))
-    report.right(f"{call}: {got:.4f}")
-
-
-def cause(report: Report, got: Any, wrong: Callable[[Any], Any]) -> str:
-    """That of the known mistake which gives exactly this."""
-    for mistake in report.mistakes:
-        try:
-            value = wrong(mistake.answer)
-        except Exception:      # this mistake cannot be made on this input
-            continue
-        pairs = zip(value, got, strict=True) if isinstance(got, list) and len(got) == len(value) else [(value, got)]
-        if all(isinstance(a, int | float) and isinstance(b, int | float) and math.isclose(a, b, abs_tol=1e-9) for a, b in pairs):
-            return mistake.cause
-    return ""
 
 
 RUNS = [({0: 0.91, 1: 0.82, 2: 0.87}, {0: 0.90, 1: 0.80, 2: 0.85}),
@@ -79,7 +59,8 @@ def paired_gain(report: Report, answer) -> None:
     for ours, control in RUNS:
         got = report.call(answer, dict(ours), dict(control))
         wanted = mean([ours[s] - control[s] for s in common(ours, control)])
-        number_from(report, f"{len(common(ours, control))} pairs", got, wanted, lambda wrong, a=ours, b=control: wrong(a, b))
+        call = f"{len(common(ours, control))} pairs"
+        report.agree(report.number(got, call), wanted, call)
 
 
 def step_down(p: Sequence[float], factor: Callable[[int, int], float], cap: bool = True, climb: bool = True) -> list[float]:
@@ -117,13 +98,7 @@ def holm_adjusted(report: Report, answer) -> None:
     for p in P_VALUES:
         given = list(p)
         got = report.call(answer, given)
-        if given != p:
-            report.wrong("your function changed the list that it was given",
-                         "p.sort() sorts in place; sorted(p) makes a new list.")
-        if not isinstance(got, list | tuple) or len(got) != len(p):
-            report.wrong(f"{p}: a list of {len(p)} numbers was expected, got {got!r}")
-        got, wanted = list(got), holm(p)
-        if not all(isinstance(a, int | float) and math.isclose(a, b, abs_tol=1e-9) for a, b in zip(got, wanted, strict=True)):
-            report.wrong(f"{p}: got {got}, expected {[round(v, 6) for v in wanted]}",
-                         cause(report, got, lambda wrong, p=p: wrong(p)))
-        report.right(f"{p}: {[round(v, 6) for v in wanted]}")
+        untouched(report, [given], [p])
+        if not isinstance(got, Sequence | np.ndarray | Tensor) or isinstance(got, str) or len(got) != len(p):
+            report.wrong(f"{p}: a list of {len(p)} numbers was expected, got {shown(got)}")
+        report.agree([report.number(value, f"each of the results for {p}") for value in got], holm(p), str(p))

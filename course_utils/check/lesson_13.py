@@ -80,7 +80,6 @@ MISTAKES = {
                        exchanged(after=lambda net, receipt: receipt)),
     "silent": Mistake("the last line is missing: return net.", exchanged(after=lambda net, receipt: None)),
 }
-FORGOTTEN = object()
 
 
 def cause(key: str) -> str:
@@ -145,14 +144,7 @@ def swap(report: Report, answer) -> None:
         net = copy.deepcopy(trained()).train(training)
         host, old = copy.deepcopy(net), [m for m in net.modules() if isinstance(m, attention.SE)]
         unplug(host)
-
-        def call(net: nn.Module, new: str, old=old):
-            got = answer(net, new)
-            changed = [m for m in net.modules() if isinstance(m, attention.Mechanism)] != old
-            return FORGOTTEN if got is None and changed else got
-        got = report.call(call, net, new)
-        if got is FORGOTTEN:
-            report.wrong("your function changed the network and returned nothing", cause("silent"))
+        got = report.call(answer, net, new, silent=cause("silent"))
         if not isinstance(got, nn.Module):
             report.wrong(f"your function should return the network, got {type(got).__name__}",
                          cause("receipt") if isinstance(got, Receipt) else "")

@@ -1,0 +1,195 @@
+"""What lessons' checks are made of: numbers, functions of tensors and modules, each tried so that nothing goes unnoticed.
+
+A check written tomorrow has all of it by using these: copies for the answer and the truth computed beforehand, a second call, a
+gradient to everything, training and evaluation mode, weights that are not those that the learner began with.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .core import Mistake, NotAttempted, Rejected, Report, exercise
+
+__all__ = ["Mistake", "NotAttempted", "Rejected", "Report", "built", "close_number", "compare", "compare_module", "exercise",
+           "integer", "noise_in", "numbers", "own_class", "rough_number"]
+
+
+def numbers(*shape: int, seed: int = 0) -> Tensor:
+    """Random numbers that are the same on every machine."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+# ---- numbers
+
+def close_number(report: Report, answer: Any, wanted: float, what: str, tolerance: float = 1e-6,
+                 reach: float | None = None) -> None:
+    """Check a single number; a known mistake with the same value, up to `reach` (None: the tolerance), gives the cause."""
+    value = report.number(answer, what)
+    reach = tolerance if reach is None else reach
+    if not abs(value - wanted) <= tolerance:      # not a number is never within reach
+        near = [m.cause for m in report.mistakes if isinstance(m.answer, int | float) and abs(m.answer - value) <= reach]
+        report.wrong(f"{what}: got {value:g}" + (f", which is {'more' if value > wanted else 'less'} than expected"
+                                                 if value == value else ", which is not a number"), *near[:1])
+    report.right(f"{what}: {value:g}")
+
+
+def rough_number(report: Report, answer: Any, wanted: float, what: str, tolerance: float) -> None:
+    """A number of which the size matters. Causes are told apart by their share: they differ by powers of ten."""
+    value = report.number(answer, what)
+    if not math.isfinite(value):
+        report.wrong(f"{what}: got {value}", "something was divided by zero, or grew too large to be counted.")
+    close_number(report, value, wanted, what, tolerance, abs(value) / 100)
+
+
+def integer(report: Report, got: Any, wanted: int, call: str) -> None:
+    """An integer that a function has returned."""
+    report.agree(report.number(got, call, integer=True), wanted, call)
+
+
+# ---- functions of tensors
+
+def compare(report: Report, answer: Callable, arguments: tuple, wanted: Tensor, what: str, wrong_values: Any = None,
+            gradient: bool = True) -> None:
+    """Call the learner's function on copies: a tensor of that shape, the same numbers twice, the arguments as they were.
+
+    In the first case of a check it is also asked whether a gradient reaches each argument; `gradient=False` for scores, of
+    which none is wanted. `wanted` is a tensor, computed before.
+    """
+    given = copies(arguments)
+    got = report.call(answer, *given)
+    untouched(report, given, arguments)
+    report.same(report.tensor(got, tuple(wanted.shape), f"the result for {what}"), wanted, f"values for {what}")
+    if report.following:
+        return
+    again = report.call(answer, *copies(arguments))
+    if not torch.equal(report.tensor(again, tuple(wanted.shape)).detach(), got.detach()):
+        report.wrong(f"a second call for {what} gives something else",
+                     "something is kept from call to call, or drawn at random.")
+    if gradient and not report.differentiated and any(isinstance(a, Tensor) and a.is_floating_point() for a in arguments):
+        report.differentiated = True
+        reaches(report, answer, arguments)
+
+
+def copies(arguments: Sequence[Any]) -> list[Any]:
+    """What the answer gets: tensors that nobody has written to, other things of its own; functions as they are."""
+    return [a.clone() if isinstance(a, Tensor) else a if callable(a) else copy.deepcopy(a) for a in arguments]
+
+
+def untouched(report: Report, given: Sequence[Any], before: Sequence[Any]) -> None:
+    """Nothing was written into what the answer got; torch counts writing, even of numbers that stay the same."""
+    for now, was in zip(given, before, strict=True):
+        if isinstance(was, Tensor):
+            if now._version or not torch.equal(now, was):
+                report.wrong("your function changed what it was given",
+                             "an in-place operation such as x *= gate; write x * gate.")
+        elif not callable(was) and now != was:
+            report.wrong("your function changed what it was given",
+                         "a method such as sort or pop, which works in place; make a new one: sorted(p), p[:-1].")
+
+
+def reaches(report: Report, answer: Callable, arguments: tuple) -> None:
+    """Does a gradient reach each argument?"""
+    given = copies(arguments)
+    leaves = {i: a.requires_grad_() for i, a in enumerate(given) if isinstance(a, Tensor) and a.is_floating_point()}
+
+    def slopes() -> tuple:
+        y = answer(*given)
+        if not y.requires_grad:
+            return (None,) * len(leaves)
+        return torch.autograd.grad((y * numbers(*y.shape, seed=7)).sum(), list(leaves.values()), allow_unused=True)
+    for i, slope in zip(leaves, report.call(slopes), strict=True):
+        if slope is None or not slope.any():
+            report.wrong(f"no gradient reaches {argument(answer, i)}, so what stands before it could not learn",
+                         "it is cut off: detach, item, tolist, numpy or no_grad.")
+
+
+def argument(function: Callable, i: int) -> str:
+    """What the learner calls the i-th argument."""
+    try:
+        return list(inspect.signature(function).parameters)[i]
+    except (TypeError, ValueError, IndexError):
+        return f"argument {i + 1}"
+
+
+# ---- modules
+
+def own_class(report: Report, answer: Any) -> type:
+    """The learner's class, not an instance of it."""
+    if not isinstance(answer, type):
+        report.wrong(f"the class itself was expected, got {type(answer).__name__}: pass its name without brackets, not a "
+                     "finished module")
+    return answer
+
+
+def built(report: Report, answer: Any, *args: Any) -> nn.Module:
+    """An instance of the learner's class, or feedback."""
+    own_class(report, answer)
+    module = report.call(answer, *args, what=f"{answer.__name__}{args if len(args) != 1 else f'({args[0]!r})'}")
+    if not isinstance(module, nn.Module):
+        report.wrong(f"{answer.__name__} should be a torch.nn.Module")
+    if "_parameters" not in vars(module):
+        report.wrong(f"{answer.__name__} has no place for parameters", "super().__init__() is missing at the start of __init__.")
+    return module
+
+
+def noise_in(module: nn.Module, size: float = 0.5, seed: int = 3) -> None:
+    """Every parameter somewhere else than at its start: zeros and large biases hide what is behind them."""
+    with torch.no_grad():
+        for k, p in enumerate(module.parameters()):
+            p.copy_(size * numbers(*p.shape, seed=seed + k))
+
+
+def compare_module(report: Report, module: nn.Module, x: Tensor, wanted: Callable[[Tensor], Tensor], what: str,
+                   gradient: bool = True) -> None:
+    """The learner's module gives what `wanted` gives: in both modes, for a second input, again for the first; and it learns.
+
+    `wanted` knows the module's weights; norms must not be inside, since they do different things in the two modes.
+    """
+    def run(x: Tensor, note: str = "") -> Tensor:
+        given, expected = x.clone(), wanted(x).detach()
+        got = report.call(module, given, what="forward")
+        if given._version or not torch.equal(given, x):
+            report.wrong("your forward changed x itself", "an in-place operation such as x *= gate; write x * gate.")
+        got = report.tensor(got, tuple(expected.shape), f"the result for {what}{note}")
+        quiet = Report(report.mistakes) if note else report
+        quiet.following, quiet.seen = report.following, report.seen
+        try:
+            quiet.same(got, expected, f"{what}{note}")
+        except Rejected:
+            report.lines += quiet.lines if note else []
+            report.unexplained = True
+            raise
+        return got
+    was = module.training
+    module.train()
+    run(x)
+    report.call(module.eval, what="eval()")
+    run(x, ", in evaluation mode")
+    other = 0.5 * x.flip(0) + 0.3
+    run(other, ", for other numbers")
+    run(x, ", called again")
+    module.train(was)
+    if gradient and not report.following:
+        learns(report, module, x)
+
+
+def learns(report: Report, module: nn.Module, x: Tensor) -> None:
+    """A gradient reaches x and every parameter."""
+    given, own = x.clone().requires_grad_(), dict(module.named_parameters())
+
+    def slopes() -> tuple:
+        y = module(given)
+        if not y.requires_grad:
+            return (None,) * (len(own) + 1)
+        return torch.autograd.grad((y * numbers(*y.shape, seed=7)).sum(), [given, *own.values()], allow_unused=True)
+    reached = dict(zip(["x", *own], report.call(slopes, what="a training step"), strict=True))
+    if cut := [name for name, slope in reached.items() if slope is None]:
+        report.wrong(f"no gradient arrives at {', '.join(cut[:4])}", "it is cut off: detach, item, tolist, numpy or no_grad.")
+    report.right("a gradient arrives at x and at every parameter")
