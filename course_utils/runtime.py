@@ -54,6 +54,15 @@ class Course:
         else:
             raise AssertionError(f"measured, and it does not hold here: {sentence}")
 
+    def guessed(self, guess: Any, came_out: Any, within: float = 0.0) -> None:
+        """Print a guess beside what came out; `...` stands for none. Numbers agree if they are `within` so much."""
+        if guess is ... or guess is None:
+            print(f"No guess yet: write yours above, and run again. What came out: {came_out}.")
+            return
+        numbers = all(isinstance(value, int | float) for value in (guess, came_out))
+        near = abs(guess - came_out) <= within if numbers else str(guess).strip().lower() == str(came_out).lower()
+        print(f"Your guess: {guess}. What came out: {came_out}. {'As you thought.' if near else 'Not as you thought: why?'}")
+
 
 def best_device() -> torch.device:
     """CUDA if there is one, else Apple's MPS, else the processor."""

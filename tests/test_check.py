@@ -20,8 +20,9 @@ class LinearSE(nn.Module):
 
     def __init__(self, channels, reduction=16):
         super().__init__()
-        self.up = nn.Linear(channels // reduction, channels)
-        self.down = nn.Linear(channels, channels // reduction)
+        hidden = max(1, channels // reduction)
+        self.up = nn.Linear(hidden, channels)
+        self.down = nn.Linear(channels, hidden)
 
     def forward(self, x):
         return torch.einsum("nchw,nc->nchw", x, self.up(self.down(x.mean((2, 3))).relu()).sigmoid())
@@ -134,12 +135,13 @@ RIGHT = {
     "window_of": [window],
     "hit_share": [lambda m, k: (m * k).sum((1, 2)) / m.sum((1, 2)),
                   lambda m, k: torch.where(k, m, 0.0).flatten(1).sum(1) / m.flatten(1).sum(1)],
-    "se_parameters": [580, 2 * 64 * 4 + 4 + 64],
+    "one_not_both": [lambda z: (20 * (z[:, 0] - z[:, 1]).abs() - 10).sigmoid(),
+                     lambda z: torch.sigmoid(torch.relu(z @ torch.tensor([[1.0, 1], [1, 1]]) - torch.tensor([0.0, 1]))
+                                             @ torch.tensor([20.0, -40]) - 10)],
     "se": [SE, LinearSE],
     "identity_start": [TanhStart, SigmoidStart],
-    "spatial_parameters": [99, 2 * 7 * 7 + 1, sum(p.numel() for p in nn.Conv2d(2, 1, 7).parameters())],
-    "channel_summary": [lambda x: torch.stack([x.mean(1), x.amax(1)], 1),
-                        lambda x: torch.cat([x.mean(1, True), x.max(1, True).values], 1)],
+    "seen_pixels": [lambda kernel, dilation, step, window: window + (kernel - 1) * dilation * step,
+                    lambda k, d, s, w: (k - 1) * d * s + w],
     "spatial_gate": [LazyGate, ZeroGate],
     "cbam_start": [0.25, 0.5 * 0.5, mean_over_starts()],
     "strips": [lambda x: torch.cat([x.mean(3), x.mean(2)], 2), cross_strips],

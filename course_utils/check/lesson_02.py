@@ -2,23 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from ..attention import SE
-from .report import Mistake, NotAttempted, Report, built, close_number, exercise, numbers
+from .report import Mistake, NotAttempted, Report, built, compare, exercise, numbers
 
 
-@exercise("Parameters of SE", [
-    Mistake("the biases are missing: one for each hidden unit, one for each channel.", 512),
-    Mistake("without the reduction: the hidden width is C / r = 4, not C.", 2 * 64 * 64 + 64 + 64),
-    Mistake("only one of the two layers is counted.", 64 * 4 + 4),
-    Mistake("that is a hidden width of 8, as timm rounds it; the paper's is 64 / 16 = 4.", 1096),
-    Mistake("the second layer has a bias too: one for each of the 64 channels.", 516),
+def by_hand(first, shift, second, last: float, middle: Callable[[Tensor], Tensor] = torch.relu) -> Callable[[Tensor], Tensor]:
+    """Two layers with these weights: z (N, 2) -> hidden -> one gate (N,)."""
+    first, shift, second = (torch.tensor(values) for values in (first, shift, second))
+    return lambda z: torch.sigmoid(middle(z @ first.T + shift) @ second + last)
+
+
+APART = [[1.0, -1.0], [-1.0, 1.0]]      # red without green, green without red
+CORNERS = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])      # means of red and green
+MEANS = ("neither", "red alone", "green alone", "both")
+
+
+@exercise("One of the two, not both", [
+    Mistake("it never opens. Without a step between them that is not linear, r - g and g - r cancel: take the ReLU of each.",
+            by_hand(APART, [0.0, 0.0], [20.0, 20.0], -10.0, lambda h: h)),
+    Mistake("it opens for both too: that is \"one or the other or both\". What must the hidden units see to tell both from one?",
+            by_hand([[1.0, 1.0]], [0.0], [20.0], -10.0)),
+    Mistake("it opens for red without green, and not for green without red: a second hidden unit sees that.",
+            by_hand([[1.0, -1.0]], [0.0], [20.0], -10.0)),
+    Mistake("it opens when both are there, and only then.", by_hand([[1.0, 1.0]], [-1.0], [20.0], -10.0)),
+    Mistake("it is turned round: open for neither and for both. Change the signs of the last layer.",
+            by_hand(APART, [0.0, 0.0], [-20.0, -20.0], 10.0)),
+    Mistake("open and closed are where they should be, but not far enough: larger weights in the last layer.",
+            by_hand(APART, [0.0, 0.0], [2.0, 2.0], -1.0)),
+    Mistake("what comes out are logits, not gates: the sigmoid is missing.",
+            lambda z: 20.0 * (z[:, 0] - z[:, 1]).abs() - 10.0),
 ])
-def se_parameters(report: Report, answer: int) -> None:
-    """C = 64, r = 16, with biases: 2 * 64 * 4 + 4 + 64."""
-    close_number(report, answer, 580, "parameters")
+def one_not_both(report: Report, answer) -> None:
+    """z (N, 2), zeros and ones -> (N,): above 0.9 where exactly one is 1, below 0.1 elsewhere."""
+    for order in ([0, 1, 2, 3], [3, 1, 0], [2]):      # not four pictures in one order only
+        z = CORNERS[order]
+        gate = report.tensor(report.call(answer, z.clone()), (len(z),), f"the gates of {len(z)} pictures").detach()
+        wanted = z.sum(1) == 1
+        good = torch.where(wanted, gate > 0.9, gate < 0.1) & (gate >= 0) & (gate <= 1)
+        if not good.all():
+            at = int((~good).int().argmax())
+            shown = f"{gate[at]:.2f}"
+            report.wrong(f"{MEANS[order[at]]}: the gate is {shown}, wanted {'above 0.9' if wanted[at] else 'below 0.1'}",
+                         opened_alike(report, answer))
+    report.right("open for one of the two, closed for neither and for both")
+
+
+def opened_alike(report: Report, answer) -> str:
+    """The cause of the known mistake that opens for the same pictures."""
+    gate = report.call(answer, CORNERS.clone()).detach()
+    if not ((gate >= 0) & (gate <= 1)).all():
+        return report.mistakes[-1].cause
+    return next((m.cause for m in report.mistakes[:-1] if torch.equal(m.answer(CORNERS) > 0.5, gate > 0.5)), "")
 
 
 class Wrong(nn.Module):
@@ -78,26 +117,50 @@ class NoBias(Wrong):
         self.excite.register_parameter("bias", None)
 
 
-SE_MISTAKES = [
-    Mistake("the sigmoid at the end is missing.", wrong(last=lambda self, s: s)),
-    Mistake("softmax instead of sigmoid: channels must not compete for a sum of one.",
-            wrong(last=lambda self, s: s.softmax(1))),
-    Mistake("softmax over the pictures of the batch (dim 0).", wrong(last=lambda self, s: s.softmax(0))),
-    Mistake("the largest value is squeezed out, not the mean.", wrong(pool=lambda self, x: x.amax((2, 3)))),
-    Mistake("the mean runs over the pictures of the batch too: each picture sees the others.",
-            wrong(pool=lambda self, x: x.mean((0, 2, 3)).expand(len(x), -1))),
-    Mistake("the ReLU between the two layers is missing.", wrong(middle=lambda self, h: h)),
-    Mistake("the input is added back; SE only multiplies.",
-            wrong(join=lambda self, x, gate: x + x * gate[:, :, None, None])),
-    Mistake("the gate is returned, or added, instead of multiplied with x.",
-            wrong(join=lambda self, x, gate: x + gate[:, :, None, None])),
-    Mistake("the gate is cut off from the gradient (detach, item, numpy or no_grad).",
-            wrong(join=lambda self, x, gate: x * gate.detach()[:, :, None, None])),
-    Mistake("layers are made in forward: they are new, and untrained, at every call. Make them in __init__.", MadeInForward),
-    Mistake("the hidden width is not reduced: it should be channels // reduction.", NoReduction),
-    Mistake("the hidden width is the reduction itself: it should be channels // reduction.", HiddenIsReduction),
-    Mistake("the layers have no biases.", NoBias),
-]
+class NoMinimum(Wrong):
+    """With fewer channels than reduction no hidden unit: what is left of the gate is the bias of the second layer."""
+
+    def __init__(self, channels: int, reduction: int = 16):
+        super().__init__(channels, reduction)
+        if channels < reduction:
+            del self.squeeze, self.excite
+            self.left = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.join(x, torch.sigmoid(self.left)[None]) if hasattr(self, "left") else super().forward(x)
+
+
+class OnlyInTraining(Wrong):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if self.training else x
+
+
+SE_MISTAKES = {
+    "sigmoid": Mistake("the sigmoid at the end is missing.", wrong(last=lambda self, s: s)),
+    "relu": Mistake("a ReLU stands right before the sigmoid: no gate can fall below one half.",
+                    wrong(last=lambda self, s: torch.sigmoid(torch.relu(s)))),
+    "softmax": Mistake("softmax instead of sigmoid: channels must not compete for a sum of one.",
+                       wrong(last=lambda self, s: s.softmax(1))),
+    "dim 0": Mistake("softmax over the pictures of the batch (dim 0).", wrong(last=lambda self, s: s.softmax(0))),
+    "max": Mistake("the largest value is squeezed out, not the mean.", wrong(pool=lambda self, x: x.amax((2, 3)))),
+    "batch": Mistake("the mean runs over the pictures of the batch too: each picture sees the others.",
+                     wrong(pool=lambda self, x: x.mean((0, 2, 3)).expand(len(x), -1))),
+    "middle": Mistake("the ReLU between the two layers is missing.", wrong(middle=lambda self, h: h)),
+    "residual": Mistake("the input is added back; SE only multiplies.",
+                        wrong(join=lambda self, x, gate: x + x * gate[:, :, None, None])),
+    "added": Mistake("the gate is returned, or added, instead of multiplied with x.",
+                     wrong(join=lambda self, x, gate: x + gate[:, :, None, None])),
+    "detached": Mistake("the gate is cut off from the gradient (detach, item, numpy or no_grad).",
+                        wrong(join=lambda self, x, gate: x * gate.detach()[:, :, None, None])),
+    "eval": Mistake("in evaluation mode the gate is left out.", OnlyInTraining),
+    "forward": Mistake("layers are made in forward: they are new, and untrained, at every call. Make them in __init__.",
+                       MadeInForward),
+    "width": Mistake("the hidden width is not reduced: it should be channels // reduction.", NoReduction),
+    "reduction": Mistake("the hidden width is the reduction itself: it should be channels // reduction.", HiddenIsReduction),
+    "minimum": Mistake("with fewer channels than reduction no hidden unit is left: at least 1, max(1, channels // reduction).",
+                       NoMinimum),
+    "bias": Mistake("the layers have no biases.", NoBias),
+}
 
 
 def weights_by_role(module: nn.Module, channels: int, hidden: int) -> dict[str, nn.Parameter]:
@@ -119,32 +182,46 @@ def copy_weights(target: nn.Module, source: nn.Module, channels: int, hidden: in
     return target
 
 
-@exercise("Your SE", SE_MISTAKES)
+def with_weights(module: nn.Module) -> nn.Module:
+    """The same weights for every start: one of zeros, or far from zero, would hide what comes before it."""
+    with torch.no_grad():
+        for seed, p in enumerate(module.parameters()):
+            p.copy_(0.7 * numbers(*p.shape, seed=seed + 1))
+    return module
+
+
+@exercise("Your SE", list(SE_MISTAKES.values()))
 def se(report: Report, answer) -> None:
     """A class (channels, reduction) -> module that equals SE after copying the weights."""
-    for channels, reduction, shape in [(12, 4, (2, 12, 5, 7)), (20, 3, (3, 20, 4, 4)), (6, 2, (1, 6, 3, 8))]:
-        hidden = channels // reduction
-        torch.manual_seed(0)
-        module, x = built(report, answer, channels, reduction), 2 * numbers(*shape)
-        got = report.tensor(report.call(module, x, what="forward"), shape, "forward")
+    for channels, reduction, shape in [(12, 4, (2, 12, 5, 7)), (20, 3, (3, 20, 4, 4)), (6, 2, (1, 6, 3, 8)),
+                                       (4, 8, (2, 4, 3, 5))]:
+        hidden, x = max(1, channels // reduction), 2 * numbers(*shape)
+        module = built(report, answer, channels, reduction)
+        report.tensor(report.call(module, x.clone(), what="forward"), shape, "forward")
         count, wanted_count = sum(p.numel() for p in module.parameters()), 2 * channels * hidden + hidden + channels
         if count != wanted_count:
-            causes = {0: 9, 2 * channels**2 + 2 * channels: 10,
-                      2 * channels * reduction + reduction + channels: 11, 2 * channels * hidden: 12}
+            causes = {0: "forward", channels: "minimum", 2 * channels**2 + 2 * channels: "width",
+                      2 * channels * reduction + reduction + channels: "reduction", 2 * channels * hidden: "bias"}
             report.wrong(f"{count} parameters with channels={channels}, reduction={reduction}; expected {wanted_count}",
                          SE_MISTAKES[causes[count]].cause if count in causes else "")
         if len(weights_by_role(module, channels, hidden)) < 4:
             report.wrong(f"parameters of shapes {[tuple(p.shape) for p in module.parameters()]}; expected two layers with "
                          "biases, channels -> hidden -> channels")
-        reference = copy_weights(SE(channels, reduction), module, channels, hidden)
-        report.same(got, reference(x), f"equals SE({channels}, {reduction}) on a {shape} map",
-                    lambda w, m=module, c=channels, h=hidden, r=reduction, x=x: copy_weights(w(c, r), m, c, h)(x))
-        module.zero_grad()
-        if (output := module(x.clone().requires_grad_())).requires_grad:
+        reference = copy_weights(SE(channels, reduction), with_weights(module), channels, hidden)
+
+        def by_mistake(w, m=module, c=channels, h=hidden, r=reduction, x=x):
+            return copy_weights(w(c, r), m, c, h).train(m.training)(x)
+        for mode in (True, False):
+            module.train(mode)
+            compare(report, module, (x,), reference(x).detach(), f"SE({channels}, {reduction}) on a {shape} map"
+                    + ("" if mode else ", in evaluation mode"), by_mistake)
+        module.train().zero_grad()
+        given = x.clone().requires_grad_()
+        if (output := module(given)).requires_grad:
             output.square().sum().backward()
-        if any(p.grad is None for p in module.parameters()):
-            report.wrong("no gradient arrives at your layers", SE_MISTAKES[8].cause)
-    report.right("a gradient arrives at every parameter")
+        if given.grad is None or any(p.grad is None for p in module.parameters()):
+            report.wrong("no gradient arrives at your layers, or at x", SE_MISTAKES["detached"].cause)
+    report.right("a gradient arrives at x and at every parameter")
 
 
 class Multiplied(nn.Module):
@@ -171,6 +248,19 @@ class Frozen(Multiplied):
         return x + 0 * super().forward(x)
 
 
+class Logits(Multiplied):
+    """What is added instead of multiplied, or is that of another picture, or is left out in evaluation mode."""
+
+    def __init__(self, channels: int, how: str):
+        super().__init__(channels)
+        self.how = how
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.excite(torch.relu(self.squeeze(x.mean((2, 3)))))[:, :, None, None]
+        return {"added": lambda: x + logits, "first": lambda: x * 2 * torch.sigmoid(logits[:1]),
+                "train": lambda: x * 2 * torch.sigmoid(logits) if self.training else x}[self.how]()
+
+
 def variant(base: type = Multiplied, **options) -> type[nn.Module]:
     return type("Variant", (base,), {"__init__": lambda self, channels: base.__init__(self, channels, **options)})
 
@@ -182,6 +272,9 @@ def variant(base: type = Multiplied, **options) -> type[nn.Module]:
     Mistake("everything is zero, the first layer too: then neither layer ever has a gradient.", variant(first=0.0)),
     Mistake("the gate is switched off for good: its parameters have no gradient after two steps.", variant(Frozen)),
     Mistake("the last layer's bias is not zero.", variant(bias=0.5)),
+    Mistake("the logits are added to x; a gate multiplies.", variant(Logits, how="added")),
+    Mistake("every picture gets the gate of the first one of its batch.", variant(Logits, how="first")),
+    Mistake("in evaluation mode the gate is left out.", variant(Logits, how="train")),
 ])
 def identity_start(report: Report, answer) -> None:
     """A class channels -> module that returns x exactly before training, and learns within two steps."""
@@ -209,3 +302,18 @@ def identity_start(report: Report, answer) -> None:
         report.wrong(f"no gradient within two steps: {', '.join(dead)}",
                      report.mistakes[4].cause if len(dead) == len(seen) else report.mistakes[3].cause)
     report.right("every parameter has a gradient within two steps")
+    is_a_gate(report, module, x)
+
+
+def is_a_gate(report: Report, module: nn.Module, x: Tensor) -> None:
+    """After two steps: one number for each channel of a picture, from that picture, and the same in evaluation mode."""
+    with torch.no_grad():
+        y, alone = module(x), torch.cat([module(one[None]) for one in x])
+        asleep = module.eval()(x)
+    if ((y / x).flatten(2).std(2) > 1e-3).any():
+        report.wrong("after two steps of training y / x differs from place to place", report.mistakes[6].cause)
+    if not torch.allclose(y, alone, atol=1e-4):
+        report.wrong("a picture gets another result in a batch than by itself", report.mistakes[7].cause)
+    if not torch.allclose(y, asleep, atol=1e-4):
+        report.wrong("another result in evaluation mode", report.mistakes[8].cause)
+    report.right("what it learns is a gate, one number for each channel of a picture")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from functools import reduce
 
@@ -9,24 +10,47 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .report import Mistake, Report, built, close_number, compare, exercise, numbers
+from .report import Mistake, Report, built, compare, exercise, numbers
 
 
-@exercise("Parameters of a spatial gate", [
-    Mistake("the bias is missing: one number for the one map that comes out.", 98),
-    Mistake("the convolution reads two maps, the mean and the maximum: 49 weights for each of them.", 50),
-    Mistake("that is one kernel, and no bias; the convolution reads two maps, the mean and the maximum.", 49),
-    Mistake("there is one bias, for the map that comes out, and no batch norm. (The authors' code has a batch norm, with two "
-            "numbers, and then no bias.)", 100),
-    Mistake("there is no batch norm here; it would add two numbers.", 101),
-    Mistake("that is a convolution over all 64 channels; mean and maximum leave two maps, however many channels there are.",
-            49 * 64 + 1),
-    Mistake("that is a gate for each of 64 channels; a spatial gate is one map for all of them.", (2 * 49 + 1) * 64),
-    Mistake("a 7x7 kernel has 49 weights, not 7.", 15),
+def true_reach(kernel: int, dilation: int, step: int, window: int) -> int:
+    """From the first pixel that the gate sees to the last, counted one by one."""
+    seen = {at * dilation * step + pixel for at in range(kernel) for pixel in (0, window - 1)}
+    return max(seen) - min(seen) + 1
+
+
+# kernel, dilation, step, window; SmallHost has windows of 3, 7, 15 and steps of 2, 4, 4.
+GATES = [(7, 1, 4, 15), (15, 1, 4, 7), (7, 3, 2, 3), (7, 2, 4, 15), (1, 1, 4, 15), (3, 5, 1, 1)]
+
+
+@exercise("How many pixels a gate sees", [
+    Mistake("a kernel of k spans k - 1 steps, not k: the window of its first position is there already.",
+            lambda kernel, dilation, step, window: window + kernel * dilation * step),
+    Mistake("the dilation is forgotten: it stands between two weights of the kernel.",
+            lambda kernel, dilation, step, window: window + (kernel - 1) * step),
+    Mistake("the step is forgotten: one place on the map is `step` pixels in the picture.",
+            lambda kernel, dilation, step, window: window + (kernel - 1) * dilation),
+    Mistake("the window is forgotten: each place of the map sees more than one pixel already.",
+            lambda kernel, dilation, step, window: 1 + (kernel - 1) * dilation * step),
+    Mistake("the kernel reaches to both sides of its middle; you counted one.",
+            lambda kernel, dilation, step, window: window + kernel // 2 * dilation * step),
+    Mistake("the windows of neighbours overlap, so they do not add up.",
+            lambda kernel, dilation, step, window: window * ((kernel - 1) * dilation + 1)),
+    Mistake("window and step do not multiply: the window is in pixels already.",
+            lambda kernel, dilation, step, window: step * (window + (kernel - 1) * dilation)),
 ])
-def spatial_parameters(report: Report, answer: int) -> None:
-    """CBAM's spatial gate with a 7x7 kernel and a bias: 2 * 49 + 1."""
-    close_number(report, answer, 99, "parameters")
+def seen_pixels(report: Report, answer) -> None:
+    """(kernel, dilation, step, window) -> pixels of the picture, across."""
+    for case in GATES:
+        said, got, wanted = "seen_pixels({}, {}, {}, {})".format(*case), report.call(answer, *case), true_reach(*case)
+        try:
+            same = not isinstance(got, bool) and operator.index(got) == wanted
+        except TypeError:
+            report.wrong(f"{said} should be an integer, got {type(got).__name__} {got!r}")
+        if not same:
+            report.wrong(f"{said}: got {got}, expected {wanted}", next((m.cause for m in report.mistakes
+                                                                        if m.answer(*case) == got), ""))
+        report.right(f"{said} = {wanted}")
 
 
 def pair(first: Tensor, second: Tensor) -> Tensor:
@@ -38,30 +62,6 @@ def true_summary(x: Tensor) -> Tensor:
     """Mean and maximum over channels, channel by channel."""
     planes = x.unbind(1)
     return pair(reduce(torch.add, planes) / len(planes), reduce(torch.maximum, planes))
-
-
-@exercise("Mean and maximum over channels", [
-    Mistake("the order is exchanged: the mean comes first, then the maximum.", lambda x: pair(x.amax(1), x.mean(1))),
-    Mistake("both maps are the mean; the second should be the maximum over channels.", lambda x: pair(x.mean(1), x.mean(1))),
-    Mistake("the sum over channels instead of the mean: divide by C.", lambda x: pair(x.sum(1), x.amax(1))),
-    Mistake("the smallest value instead of the largest.", lambda x: pair(x.mean(1), x.amin(1))),
-    Mistake("mean and maximum run over the positions (dims 2 and 3); here they run over the channels (dim 1).",
-            lambda x: pair(x.mean((2, 3)), x.amax((2, 3)))),
-    Mistake("mean and maximum run over the rows (dim 2); the channels are dim 1.", lambda x: pair(x.mean(2), x.amax(2))),
-    Mistake("mean and maximum run over the pictures too, so each picture sees the others.",
-            lambda x: pair(x.mean((0, 1)).expand(len(x), -1, -1), x.amax((0, 1)).expand(len(x), -1, -1))),
-    Mistake("the second map is the largest of absolute values; the maximum keeps the sign.",
-            lambda x: pair(x.mean(1), x.abs().amax(1))),
-    Mistake("keepdim=True and torch.stack add a dimension each: take one of them, or torch.cat in place of stack.",
-            lambda x: pair(x.mean(1, keepdim=True), x.amax(1, keepdim=True))),
-    Mistake("the two maps are put together along the pictures (dim 0); they belong in dim 1.",
-            lambda x: torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)])),
-])
-def channel_summary(report: Report, answer) -> None:
-    """x (N, C, H, W) -> (N, 2, H, W)."""
-    for shape in [(3, 4, 4, 5), (2, 5, 3, 4), (2, 3, 3, 3), (1, 1, 4, 2)]:      # first C equals H: a wrong axis has a valid shape
-        x = numbers(*shape)
-        compare(report, answer, (x,), true_summary(x), f"a {shape} map")
 
 
 class Wrong(nn.Module):
@@ -109,6 +109,11 @@ class MadeInForward(Wrong):
         return super().forward(x)
 
 
+class OnlyInTraining(Wrong):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if self.training else x
+
+
 class PerChannel(Wrong):
     def forward(self, x: Tensor) -> Tensor:
         top = x.amax(1)
@@ -123,6 +128,8 @@ GATE_MISTAKES = {
                      "weights trained in one order do not fit the other.)", seeing(lambda x: pair(x.amax(1), x.mean(1)))),
     "no max": Mistake("the maximum is not used: both maps are the mean.", seeing(lambda x: pair(x.mean(1), x.mean(1)))),
     "no mean": Mistake("the mean is not used: both maps are the maximum.", seeing(lambda x: pair(x.amax(1), x.amax(1)))),
+    "sum": Mistake("mean and maximum are added up to one map, and that is used twice: the convolution reads two maps.",
+                   seeing(lambda x: pair(x.mean(1) + x.amax(1), x.mean(1) + x.amax(1)))),
     "batch": Mistake("the mean runs over the pictures too: each picture sees the others.",
                      seeing(lambda x: pair(x.mean((0, 1)).expand(len(x), -1, -1), x.amax(1)))),
     "no padding": Mistake("the convolution has no padding: its map is smaller than x. padding=kernel_size // 2 keeps the size.",
@@ -133,6 +140,7 @@ GATE_MISTAKES = {
     "residual": Mistake("the input is added back; here the gate only multiplies.",
                         wrong(join=lambda self, x, gate: x + x * gate)),
     "added": Mistake("the gate is added; a gate multiplies.", wrong(join=lambda self, x, gate: x + gate)),
+    "eval": Mistake("in evaluation mode the gate is left out.", OnlyInTraining),
     "detached": Mistake("the gate is cut off from the gradient (detach, item, numpy or no_grad).",
                         wrong(join=lambda self, x, gate: x * gate.detach())),
     "forward": Mistake("layers are made in forward: they are new, and untrained, at every call. Make them in __init__.",
@@ -182,12 +190,15 @@ def spatial_gate(report: Report, answer) -> None:
         weight, bias = weights_of(report, module, before, k)
         with_weights(module, 0.2 * numbers(1, 2, k, k, seed=1), torch.tensor([0.5]))      # whatever they started at
         gate = torch.sigmoid(F.conv2d(true_summary(x), weight, bias, padding=k // 2)).detach()
-        compare(report, module, (x,), torch.stack([plane * gate[:, 0] for plane in x.unbind(1)], 1),
-                f"a {shape} map with kernel_size={k}",
-                lambda w, k=k, x=x, weight=weight, bias=bias: with_weights(w(k), weight, bias)(x))
+        for mode in (True, False):
+            module.train(mode)
+            compare(report, module, (x,), torch.stack([plane * gate[:, 0] for plane in x.unbind(1)], 1),
+                    f"a {shape} map with kernel_size={k}" + ("" if mode else ", in evaluation mode"),
+                    lambda w, k=k, x=x, weight=weight, bias=bias, m=mode: with_weights(w(k), weight, bias).train(m)(x))
     module.zero_grad()
-    if (y := module(x)).requires_grad:
+    given = x.clone().requires_grad_()
+    if (y := module.train()(given)).requires_grad:
         y.square().sum().backward()
-    if weight.grad is None or bias.grad is None:
-        report.wrong("no gradient arrives at your convolution", GATE_MISTAKES["detached"].cause)
-    report.right("a gradient arrives at weight and bias")
+    if weight.grad is None or bias.grad is None or given.grad is None:
+        report.wrong("no gradient arrives at your convolution, or at x", GATE_MISTAKES["detached"].cause)
+    report.right("a gradient arrives at x, weight and bias")

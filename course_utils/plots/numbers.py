@@ -77,7 +77,7 @@ def gates(values: dict, labels=None, colours=None, title: str | None = None, ref
     """The gate of every channel as a strip, one row per name (for instance one per colour of the frame).
 
     Args:
-        values: name -> (C,), at least 0.
+        values: name -> (C,), at least 0; with reference=0 of any sign, for differences.
         labels: one name per channel; otherwise numbers.
         colours: name -> colour of the square beside the row, or a list of them.
         reference: the gate that changes nothing, drawn without colour (1 for gates in 0..2), or None.
@@ -95,14 +95,16 @@ def gates(values: dict, labels=None, colours=None, title: str | None = None, ref
         check_length(colours, len(rows), "colours", "row")
         colours = dict(zip(rows, colours, strict=True))
     check_length(labels, g.shape[1], "labels", "channel")
-    if g.min() < 0:
+    signed = reference == 0
+    if g.min() < 0 and not signed:
         raise ValueError(f"values: gates are at least 0, got {g.min():.3g}")
     order = np.lexsort((-g.max(0) + g.mean(0), g.argmax(0))) if sort else np.arange(g.shape[1])
-    top = max(2.0 * reference if reference else 1.0, 2.0 if g.max() > 1 else 1.0, g.max())
+    top = np.abs(g).max() or 1.0 if signed else max(2.0 * reference if reference else 1.0, 2.0 if g.max() > 1 else 1.0, g.max())
+    low = -top if signed else 0.0
     fig = new_figure(8.2, 0.95 + 0.42 * len(g), title)
     ax = fig.add_subplot()
     how = {"cmap": "viridis", "vmin": 0, "vmax": top} if reference is None else {
-        "cmap": "PuOr_r", "norm": TwoSlopeNorm(reference, 0, top)}
+        "cmap": "PuOr_r", "norm": TwoSlopeNorm(reference, low, top)}
     image = ax.imshow(g[:, order], aspect="auto", **how)
     for i, name in enumerate(rows):
         ax.axhline(i + 0.5, color="white", linewidth=3)
@@ -126,14 +128,17 @@ def gates(values: dict, labels=None, colours=None, title: str | None = None, ref
     ax.tick_params(axis="x", length=0)
     ax.spines[:].set_visible(False)
     ax.set_xlabel(f"{g.shape[1]} {unit}" + (", ordered by the row that opens them most" if sort else ""))
-    bar = fig.colorbar(image, ax=ax, aspect=8, pad=0.015, ticks=sorted({0.0, reference or 0.0, top}))
+    bar = fig.colorbar(image, ax=ax, aspect=8, pad=0.015, ticks=sorted({low, reference or 0.0, top}))
     bar.outline.set_visible(False)
+    if signed:
+        bar.ax.set_yticklabels([_written(v) for v in (low, 0, top)])
     bar.set_label(label)
     said = "; ".join(f"{k}: {', '.join(map(number, row))}" if len(row) <= 12 else
                      f"{k}: mean {number(row.mean())}, lowest {number(row.min())} (channel {row.argmin()}), "
                      f"highest {number(row.max())} (channel {row.argmax()})" for k, row in rows.items())
     neutral = f" A {label} of {reference:g} changes nothing." if reference else ""
-    fig.alt = (f"{opening(title)}The {label}s of {g.shape[1]} {unit} on a scale from 0 to {top:g}, one row "
+    scale = f"{low:g} to {top:g}" if not signed else f"{number(low)} to {number(top)}"
+    fig.alt = (f"{opening(title)}The {label}s of {g.shape[1]} {unit} on a scale from {scale}, one row "
                f"per name. {said}.{neutral}")
     return fig
 

@@ -171,3 +171,14 @@ def arm_rows(study: Study, results: Iterable[Result]) -> tuple[list[str], list[l
                     "" if arm.step is None else f"{arm.step:.0f}", "" if arm.of_those is None else f"{arm.of_those:.3f}"]
         rows.append(row)
     return head[:max(map(len, rows), default=4)], rows
+
+
+def solved_rows(runs: Mapping[str, Mapping[int, float]], level: float) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table of arms whose seeds solve a task or do not: how many end above `level`, and how those end."""
+    rows = []
+    for arm, seeds in runs.items():
+        there = [accuracy for accuracy in seeds.values() if accuracy > level]
+        found = stats.share(len(there), len(seeds))
+        rows.append([arm, f"{found.k} of {found.n}", f"{found.low:.2f} to {found.high:.2f}",
+                     f"{sum(there) / len(there):.3f}" if there else "", f"{min(seeds.values()):.3f}"])
+    return ["arm", f"above {level:g}", "95 % interval", "mean of those", "lowest of all"], rows
