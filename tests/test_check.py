@@ -224,10 +224,10 @@ def test_a_placeholder_is_not_attempted_rather_than_wrong(name, capsys):
 @pytest.mark.parametrize("name, answer, message", [
     ("channel_means", lambda x: 1 / 0, "stopped with ZeroDivisionError"),
     ("channel_means", lambda x: 3.0, "should be a tensor, got float"),
-    ("apply_gate", lambda x, gate: x.mul_(gate[:, :, None, None]), "changed x itself"),
+    ("apply_gate", lambda x, gate: x.mul_(gate[:, :, None, None]), "changed what it was given"),
     ("guess_among", "a fifth", "should be a number, got str"),
     ("guess_among", float("nan"), "which is not a number"),
-    ("window_of", lambda layers: 7.0, "should return an integer, got float"),
+    ("window_of", lambda layers: 7.0, "should be an integer, got float"),
     ("se", SE(8), "pass its name without brackets"),
     ("se", lambda c, r: None, "the class itself was expected"),
     ("se", type("Plain", (), {"__init__": lambda self, c, r: None}), "should be a torch.nn.Module"),

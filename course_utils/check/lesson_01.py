@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .report import Mistake, Report, close_number, exercise, numbers
+from .report import Mistake, Report, close_number, compare, exercise, integer, numbers, untouched
 
 
 @exercise("Three layers", [
@@ -68,14 +68,10 @@ STACKS = [[(3, 1)], [(3, 1), (3, 1)], [(3, 2), (3, 1)], [(3, 2), (3, 2), (3, 1),
 def window_of(report: Report, answer) -> None:
     """[(kernel, stride), ...] -> pixels across, Araujo et al. 2019, eq. 2."""
     for layers in STACKS:
-        got = report.call(answer, list(layers))
-        if isinstance(got, bool) or not isinstance(got, int):
-            report.wrong(f"window_of should return an integer, got {type(got).__name__} {got!r}")
-        wanted = true_window(layers)
-        if got != wanted:
-            cause = next((m.cause for m in report.mistakes if m.answer(layers) == got), "")
-            report.wrong(f"window_of({layers}): got {got}, expected {wanted}", cause)
-        report.right(f"window_of({layers}) = {got}")
+        given = list(layers)
+        got = report.call(answer, given)
+        untouched(report, [given], [layers])
+        integer(report, got, true_window(layers), f"window_of({layers})")
 
 
 def _steps(layers):
@@ -102,6 +98,5 @@ def hit_share(report: Report, answer) -> None:
     """maps (N, H, W) not negative, mask (N, H, W) bool -> (N,), the share of each map that lies in its mask."""
     for n, h, w in [(3, 4, 6), (1, 5, 3)]:
         maps, mask = numbers(n, h, w).abs() + 0.1, numbers(n, h, w, seed=1) > 0.3
-        got = report.tensor(report.call(answer, maps.clone(), mask.clone()), (n,), "hit_share")
         wanted = torch.tensor([sum(maps[i][mask[i]]).item() / maps[i].sum().item() for i in range(n)])
-        report.same(got, wanted, f"shares of {n} maps of {h}x{w}", lambda wrong, m=maps, k=mask: wrong(m, k))
+        compare(report, answer, (maps, mask), wanted, f"{n} maps of {h}x{w}", gradient=False)

@@ -57,7 +57,9 @@ RUNS = [({0: 0.91, 1: 0.82, 2: 0.87}, {0: 0.90, 1: 0.80, 2: 0.85}),
 def paired_gain(report: Report, answer) -> None:
     """(ours, control), both seed -> accuracy: the mean difference over the seeds that both have."""
     for ours, control in RUNS:
-        got = report.call(answer, dict(ours), dict(control))
+        given = [dict(ours), dict(control)]
+        got = report.call(answer, *given)
+        untouched(report, given, [ours, control])
         wanted = mean([ours[s] - control[s] for s in common(ours, control)])
         call = f"{len(common(ours, control))} pairs"
         report.agree(report.number(got, call), wanted, call)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from .core import Mistake, NotAttempted, Rejected, Report, exercise
 
 __all__ = ["Mistake", "NotAttempted", "Rejected", "Report", "built", "close_number", "compare", "compare_module", "exercise",
-           "integer", "noise_in", "numbers", "own_class", "rough_number"]
+           "integer", "noise_in", "numbers", "own_class", "rough_number", "untouched"]
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -136,6 +136,9 @@ def built(report: Report, answer: Any, *args: Any) -> nn.Module:
         report.wrong(f"{answer.__name__} should be a torch.nn.Module")
     if "_parameters" not in vars(module):
         report.wrong(f"{answer.__name__} has no place for parameters", "super().__init__() is missing at the start of __init__.")
+    if not module.training:
+        report.wrong(f"{answer.__name__} is in evaluation mode as it is made", "a call of eval() in __init__; whoever trains or "
+                     "evaluates the network says which mode it is.")
     return module
 
 
