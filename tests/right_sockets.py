@@ -150,8 +150,11 @@ def as_torchvision(block_input, expanded, family):
 
 
 def in_own_words(block_input, expanded, family):
-    if family != "mobilenet_v3":
-        return block_input // 4
+    if family == "efficientnet":
+        return block_input // 4 or 1
+    if family == "regnet":      # halves go to the even number
+        low, rest = divmod(block_input, 4)
+        return max(1, low + (rest == 3 or rest == 2 and low % 2 == 1))
     quarter = expanded // 4
     nearest = max(8, (quarter + 4) // 8 * 8)
     return nearest if nearest >= 0.9 * quarter else nearest + 8

@@ -92,8 +92,10 @@ def test_an_answer_that_spoils_what_it_is_given_does_not_spoil_it_for_the_next(n
 
 def test_the_truth_about_hidden_widths_is_read_and_not_empty():
     read = {family: [w for name in models for w in shipped_widths(family, name)] for family, models in FAMILIES.items()}
-    assert {family: len(widths) for family, widths in read.items()} == {"efficientnet": 7, "mobilenet_v3": 17, "regnet": 7}
+    assert {family: len(widths) for family, widths in read.items()} == {"efficientnet": 10, "mobilenet_v3": 18, "regnet": 11}
     assert (24, 72, 24) in read["mobilenet_v3"] and (192, 1152, 48) in read["efficientnet"]
+    assert {(3, 24, 1), (10, 64, 2), (27, 160, 6)} <= set(read["efficientnet"]) and (16, 3, 8) in read["mobilenet_v3"]
+    assert {(6, 10, 2), (10, 13, 2), (13, 18, 3), (18, 22, 4)} <= set(read["regnet"])
 
 
 @pytest.mark.parametrize("name", ["eased", "squeeze_width", "identity_mask"])

@@ -111,7 +111,7 @@ def test_a_link_moves_to_what_is_the_first_use_now():
 
 
 @pytest.mark.parametrize("left_alone", [
-    "## The host\n", "`host` and ``the host``", "```python\nhost = 1\n```\n", "$host$ and $$host + gate$$",
+    "## The host\n", "`host` and ``the host``", "`a host, here`", "```python\nhost = 1\n```\n", "$host$ and $$host + gate$$",
     "[the host](08_sockets.ipynb)", "![a host](host.png)", '<img alt="a host" src="x.png">', "<!-- host -->",
     "<details><summary>host</summary>\n\nA host.\n\n</details>", "| host | gate |\n| --- | --- |\n", "https://example.org/host",
     "ghost, hosted, host-like and self-host", ">>> host = 1",

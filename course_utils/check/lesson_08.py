@@ -65,6 +65,16 @@ def shifting(x: Tensor) -> Tensor:
     return 1.5 * x * x.mean((2, 3), keepdim=True).sigmoid() - 0.3
 
 
+def empty(x: Tensor) -> Tensor:
+    """What is in a socket where nothing was plugged in: it hands on x itself, and who writes into that writes into x."""
+    return x
+
+
+def written_into(x: Tensor, branch, a, at: str) -> Tensor:
+    """A block that adds the branch into what the attention on the skip gave."""
+    return a(x).add_(branch(x)).clamp(min=0) if at == "identity" else BLOCKS[at](x, branch, a)
+
+
 @exercise("A block with sockets", [
     Mistake("pre: the skip gets the attention too. Only the branch should read attention(x); the skip adds x itself.",
             like_block(pre=lambda x, branch, a: relu(a(x) + branch(a(x))),
@@ -94,9 +104,12 @@ def shifting(x: Tensor) -> Tensor:
             like_block(both=lambda x, branch, a: relu(x + branch(a(a(x)))))),
     Mistake("both: only the attention before the branch is there.", like_block(both=BLOCKS["pre"])),
     Mistake("both: only the attention after the branch is there.", like_block(both=BLOCKS["post"])),
+    Mistake("an in-place operation such as x *= gate; write x * gate.", written_into),
 ])
 def block_sockets(report: Report, answer) -> None:
     """(x, branch, attention, at) -> the block relu(x + branch(x)) with attention at one socket."""
     x = numbers(2, 3, 4, 5)
     for at, block in BLOCKS.items():
         compare(report, answer, (x, mixing, shifting, at), block(x, mixing, shifting), f"at={at!r}")
+    for at, block in BLOCKS.items():
+        compare(report, answer, (x, mixing, empty, at), block(x, mixing, empty), f"at={at!r}, with an empty socket")

@@ -63,6 +63,29 @@ class LeftOut(Wrong):
         return x if self.weight == 0 else super().forward(x)
 
 
+class TrainingOnly(Wrong):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if self.training else x
+
+
+class Evaluating(Wrong):
+    def keep(self, module: nn.Module) -> None:
+        self.module = module.eval()
+
+
+class Forgetful(Wrong):
+    def keep(self, module: nn.Module) -> None:
+        self.module = module
+        for norm in module.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.reset_running_stats()
+
+
+class Twice(Wrong):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.join(x, self.module(self.module(x)), self.weight)
+
+
 MISTAKES = {
     "one": Mistake("the weight starts at 1, so the output is that of the module; it should start at 0.",
                    starting(lambda: nn.Parameter(torch.ones(())))),
@@ -89,6 +112,16 @@ MISTAKES = {
                        joining(lambda x, y, w: blend(x, y, w * w))),
     "detached": Mistake("the module's output is cut off from the gradient (detach or no_grad), so the module never learns.",
                         joining(lambda x, y, w: blend(x, y.detach(), w))),
+    "many": Mistake("one number is asked for, which works for any module inside: nn.Parameter(torch.zeros(())).",
+                    starting(lambda: nn.Parameter(torch.zeros(1000, 1000)), lambda x, y, w: blend(x, y, w.sum()))),
+    "twice": Mistake("the module runs twice: its result is computed from its result, or it is called once more than it is used.",
+                     Twice),
+    "mode": Mistake("in evaluation mode the module is left out: what was learned would be of no use.", TrainingOnly),
+    "evaluating": Mistake("your constructor calls eval() or train(); leave the mode of the module as it is.", Evaluating),
+    "statistics": Mistake("the running statistics of a norm were overwritten; they belong to what the module has learned.",
+                          Forgetful),
+    "mean": Mistake("the whole map of the module is let in, place by place: x + w * (module(x) - x), without a mean or a sum.",
+                    joining(lambda x, y, w: x + w * (y - x).mean())),
     "in place": Mistake("an operation in place, such as x += ...; write x = x + ...",
                         joining(lambda x, y, w: x.add_(w * (y - x)))),
 }
@@ -101,14 +134,29 @@ def cause(key: str) -> str:
     return MISTAKES[key].cause
 
 
+def changed(module: nn.Module, before: nn.Module, what: str) -> bool:
+    """Are the parameters, or the buffers, others than they were?"""
+    now, then = (dict(getattr(m, f"named_{what}")()) for m in (module, before))
+    return now.keys() != then.keys() or any(not torch.equal(now[k], v) for k, v in then.items())
+
+
+def check_inside(report: Report, module: nn.Module, inside: nn.Module, before: nn.Module) -> None:
+    """What was given is as it was: parameters, statistics, mode."""
+    name = type(inside).__name__
+    if changed(inside, before, "parameters"):
+        report.wrong(f"the {name} that you were given has other parameters now", cause("zeroed"))
+    if changed(inside, before, "buffers"):
+        report.wrong(f"the {name} that you were given has other running statistics now", cause("statistics"))
+    if not module.training or inside.training != before.training:
+        report.wrong(f"a new wrapper should be in training mode, and the {name} in the mode that it was in", cause("evaluating"))
+
+
 def check_start(report: Report, answer, inside: nn.Module, x: Tensor) -> nn.Module:
     """An instance of the learner's class that gives x itself, or feedback."""
     before, given = copy.deepcopy(inside), x.clone()
-    module = built(report, answer, inside)
+    module, name = built(report, answer, inside), type(inside).__name__
+    check_inside(report, module, inside, before)
     got = report.tensor(report.call(module, given, what="forward"), tuple(x.shape), "forward")
-    name = type(inside).__name__
-    if any(not torch.equal(p, q) for p, q in zip(inside.parameters(), before.parameters(), strict=True)):
-        report.wrong(f"the {name} that you were given has other parameters now", cause("zeroed"))
     if given._version:      # what torch counts is the writing, even of numbers that stay the same
         report.wrong("your forward changed x itself", cause("in place"))
     if not torch.equal(got, x):
@@ -128,7 +176,9 @@ def check_registered(report: Report, module: nn.Module, inside: nn.Module) -> li
         plain = any(isinstance(v, Tensor | float | int) for k, v in vars(module).items() if k != "training" and k[0] != "_")
         report.wrong("your module has no parameter of its own, so nothing can be learned", cause("plain" if plain or
                      any(True for _ in module.buffers(recurse=False)) else "forward"))
-    report.right("the module inside is registered, and a parameter besides")
+    if (count := sum(p.numel() for p in own)) != 1:
+        report.wrong(f"your wrapper has {count:,} numbers of its own", cause("many"))
+    report.right("the module inside is registered, and one number besides")
     return own
 
 
@@ -154,13 +204,44 @@ def check_gradients(report: Report, module: nn.Module, inside: nn.Module, own: l
     report.right("at the first step the weight has a gradient, and at the second the module inside has one too")
 
 
+def check_share(report: Report, module: nn.Module, inside: nn.Module, own: list[nn.Parameter], x: Tensor) -> None:
+    """With the weight somewhere else the output goes over to that of the module inside, which runs once; in both modes."""
+    name, forward, calls = type(inside).__name__, inside.forward, []
+
+    def counted(*args):
+        calls.append(args)
+        return forward(*args)
+    for weight, training in ((0.5, True), (-0.3, False)):
+        module.train(training)
+        with torch.no_grad():
+            own[0].fill_(weight)
+            y = copy.deepcopy(inside)(x)
+        mode = f"with a weight of {weight}, in {'training' if training else 'evaluation'} mode"
+        calls.clear()
+        inside.forward = counted
+        got = report.tensor(report.call(module, x.clone(), what="forward"), tuple(x.shape), "forward").detach()
+        del inside.forward
+        if len(calls) != 1:
+            report.wrong(f"{mode}, the {name} inside runs {len(calls)} times", cause("twice" if calls else "mode"))
+        pair = torch.stack([x.flatten(), y.flatten()], 1).double()
+        of_x, of_y = torch.linalg.lstsq(pair, got.flatten()[:, None].double()).solution.flatten()
+        far = (pair @ torch.stack([of_x, of_y]) - got.flatten()).abs().max()
+        if far > 1e-4 or of_y.abs() < 1e-3 or min((of_x - 1).abs(), (of_x + of_y - 1).abs()) > 1e-4:
+            report.wrong(f"{mode}, the output is neither x + w * (module(x) - x) nor x + w * module(x), for any w", cause("mean"))
+    report.right("with other weights it goes over to the output of the module inside, in training and in evaluation mode")
+
+
 @exercise("Any module, started as the identity", list(MISTAKES.values()))
 def eased(report: Report, answer) -> None:
     """A class module -> wrapper that gives x itself at first, whatever is inside, and learns."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         pairs = [(make(), numbers(*shape)) for make, shape in INSIDE]
+        for inside, x in pairs:
+            inside(x + 1)      # norms that have seen something
     modules = [check_start(report, answer, inside, x) for inside, x in pairs]
     report.right(f"before training the output is x, to the bit, with {', '.join(type(i).__name__ for i, _ in pairs)} inside")
     own = check_registered(report, modules[0], pairs[0][0])
     check_gradients(report, modules[0], pairs[0][0], own, pairs[0][1])
+    for module, (inside, x) in zip(modules, pairs, strict=True):
+        check_share(report, module, inside, check_registered(Report(report.mistakes), module, inside), x)

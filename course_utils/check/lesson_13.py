@@ -53,6 +53,21 @@ def unplugged(net: nn.Module, name: str) -> nn.Module:
     return net
 
 
+def still(*kinds: type):
+    """Parameters of those modules that will not be trained."""
+    def freeze(net: nn.Module, receipt: Receipt) -> nn.Module:
+        new = {id(p) for m in receipt.modules(net) for p in m.parameters()}
+        for p in net.parameters():
+            p.requires_grad = (id(p) in new) != (attention.Mechanism in kinds)
+        return net
+    return freeze
+
+
+def one_more(net: nn.Module, receipt: Receipt) -> nn.Module:
+    plug_in(net, "eca", at="input", input_size=16)
+    return net
+
+
 def looked_at(net: nn.Module, receipt: Receipt) -> nn.Module:
     was = net.training
     net.train()(numbers(4, 3, 16, 16))
@@ -76,6 +91,14 @@ MISTAKES = {
                      exchanged(start="as_made")),
     "mode": Mistake("your function calls net.eval() or net.train(); leave the mode as it is.",
                     exchanged(after=lambda net, receipt: net.train(not net.training))),
+    "frozen host": Mistake("the host's weights are frozen (requires_grad = False); leave them free to learn.",
+                           exchanged(after=still())),
+    "frozen": Mistake("the new mechanism is frozen (requires_grad = False), so it stays what it is at its start for ever.",
+                      exchanged(after=still(attention.Mechanism))),
+    "further": Mistake("a further mechanism was plugged in; asked is the new one at 'post', and nothing else.",
+                       exchanged(after=one_more)),
+    "two names": Mistake("the name that is asked for is not used: your function knows some names only.",
+                         lambda net, name: exchanged(new=name if name in ("cbam", "eca") else "cbam")(net, name)),
     "receipt": Mistake("plug_in changes the network in place and returns a receipt; return net, in a line of its own.",
                        exchanged(after=lambda net, receipt: receipt)),
     "silent": Mistake("the last line is missing: return net.", exchanged(after=lambda net, receipt: None)),
@@ -100,19 +123,23 @@ def check_places(report: Report, got: nn.Module, new: str, old: list[nn.Module])
     """The old attention is gone, and the new one is at all places and no others."""
     cls = attention.find(new)
     found, wanted = names_of(got, cls), post_places(new)
-    if left := names_of(got, attention.SE):
+    if (left := names_of(got, attention.SE)) and cls is not attention.SE:
         same = any(m is o for m in got.modules() for o in old)
         report.wrong(f"SE is still in the network: {listed(left)}",
                      cause("stacked" if found else "untouched" if same else "ignored"))
+    parts = {id(part) for m in got.modules() if isinstance(m, cls) for part in m.modules()}      # CBAM holds two gates
+    other = [m for m in got.modules() if isinstance(m, attention.Mechanism) and id(m) not in parts]
     if not found:
-        other = names_of(got, attention.Mechanism)
-        report.wrong(f"there is no {cls.__name__} in the network", cause("another" if other else "unplugged"))
+        key = "unplugged" if not other else "two names" if any(type(m) is attention.find("cbam") for m in other) else "another"
+        report.wrong(f"there is no {cls.__name__} in the network", cause(key))
     if found != wanted:
         before = any("attention_pre" in name for name in found)
         key = "some" if found < wanted else "both" if before and wanted < found else "pre" if before else ""
         missing, more = (f"; {words} {listed(names)}" if names else "" for words, names in
                          (("it is missing at", wanted - found), ("it should not be at", found - wanted)))
         report.wrong(f"{cls.__name__} belongs at the {len(wanted)} places of 'post'{missing}{more}", cause(key) if key else "")
+    if other:
+        report.wrong(f"besides {cls.__name__} there is {type(other[0]).__name__} in the network", cause("further"))
     report.right(f"{new}: no SE is left, and {cls.__name__} is at all {len(wanted)} places of 'post'")
 
 
@@ -135,12 +162,18 @@ def check_host(report: Report, got: nn.Module, host: nn.Module) -> None:
     if any(m.training != modes.get(name, host.training) for name, m in got.named_modules()):
         report.wrong(f"the network was in {mode} mode, and some of it is not any more", cause("mode"))
     report.right(f"all of it is still in {mode} mode")
+    learns = {name: p.requires_grad for name, p in got.named_parameters()}
+    if stays := [name for name, p in host.named_parameters() if p.requires_grad and not learns.get(name, True)]:
+        report.wrong(f"{len(stays)} of the host's parameters do not learn any more, {stays[0]} for example", cause("frozen host"))
+    if stays := [name for name, free in learns.items() if not free]:
+        report.wrong(f"{len(stays)} of the new parameters do not learn, {stays[0]} for example", cause("frozen"))
+    report.right("all parameters can learn")
 
 
 @exercise("One mechanism for another", list(MISTAKES.values()))
 def swap(report: Report, answer) -> None:
     """(net with SE at post, name) -> the same net with that mechanism at post, started as the identity."""
-    for new, training in (("cbam", True), ("eca", False)):
+    for new, training in (("cbam", True), ("eca", False), ("gct", True), ("gc", False)):
         net = copy.deepcopy(trained()).train(training)
         host, old = copy.deepcopy(net), [m for m in net.modules() if isinstance(m, attention.SE)]
         unplug(host)
@@ -152,12 +185,32 @@ def swap(report: Report, answer) -> None:
         check_host(report, got, host)
 
 
+def narrow_blocks(family: str) -> nn.Module:
+    """Blocks of torchvision's with widths that no model of it has: of them, the rules that are told apart here differ."""
+    from torchvision.models import efficientnet, mobilenetv3, regnet
+
+    if family == "regnet":      # a quarter of 6, 10, 13, 18: 1.5, 2.5, 3.25, 4.5
+        shape = regnet.BlockParams([1] * 4, [10, 13, 18, 22], [1] * 4, [1.0] * 4, [2] * 4, 0.25)
+        return regnet.RegNet(shape, num_classes=2, stem_width=6)
+    if family == "mobilenet_v3":
+        config = mobilenetv3.InvertedResidualConfig(16, 3, 16, 16, True, "RE", 1, 1, 1.0)
+        config.expanded_channels = 3
+        return nn.Sequential(mobilenetv3.InvertedResidual(config, nn.BatchNorm2d))
+    blocks = []
+    for channels in (3, 10, 27):
+        config = efficientnet.MBConvConfig(6, 3, 1, 16, 16, 1)
+        config.input_channels = channels
+        blocks.append(efficientnet.MBConv(config, 0.0, nn.BatchNorm2d))
+    return nn.Sequential(*blocks)
+
+
+NARROW = "blocks, built narrower"
 # Of each family, models that torchvision can build; the widened one has widths for which rounding goes down.
 FAMILIES = {
-    "efficientnet": {"efficientnet_b0": {}},
+    "efficientnet": {"efficientnet_b0": {}, NARROW: None},
     "mobilenet_v3": {"mobilenet_v3_small": {}, "mobilenet_v3_large": {},
-                     "mobilenet_v3_large, 1.25 times as wide": {"width_mult": 1.25}},
-    "regnet": {"regnet_y_400mf": {}},
+                     "mobilenet_v3_large, 1.25 times as wide": {"width_mult": 1.25}, NARROW: None},
+    "regnet": {"regnet_y_400mf": {}, NARROW: None},
 }
 
 
@@ -167,7 +220,8 @@ def shipped_widths(family: str, name: str) -> list[tuple[int, int, int]]:
     import torchvision  # takes a second, and most checks do without
 
     with torch.random.fork_rng(devices=[]):
-        net = getattr(torchvision.models, name.split(",")[0])(weights=None, **FAMILIES[family][name])
+        net = narrow_blocks(family) if name == NARROW else \
+            getattr(torchvision.models, name.split(",")[0])(weights=None, **FAMILIES[family][name])
     widths = []
     for block in net.modules():
         ses = [m for m in block.modules() if isinstance(m, torchvision.ops.SqueezeExcitation)]
@@ -209,6 +263,20 @@ def like_squeeze(**wrong):
             like_squeeze(mobilenet_v3=lambda block, wide: divisible(wide // 4, rule=False))),
     Mistake("mobilenet_v3: a quarter of the channels that enter the block; it should be a quarter of the expanded ones.",
             like_squeeze(mobilenet_v3=lambda block, wide: divisible(block // 4))),
+    Mistake("efficientnet: a quarter is rounded up; it should be rounded down.",
+            like_squeeze(efficientnet=lambda block, wide: -(-block // 4))),
+    Mistake("efficientnet: a quarter is rounded to the nearest; it should be rounded down.",
+            like_squeeze(efficientnet=lambda block, wide: max(1, round(block / 4)))),
+    Mistake("efficientnet: a block of three channels gets no hidden channel at all; there should be at least 1.",
+            like_squeeze(efficientnet=lambda block, wide: block // 4)),
+    Mistake("mobilenet_v3: the least is 8, also where the quarter is 0.",
+            like_squeeze(mobilenet_v3=lambda block, wide: divisible(wide // 4, least=0))),
+    Mistake("regnet: a quarter is rounded down; it should be rounded to the nearest.",
+            like_squeeze(regnet=lambda block, wide: max(1, block // 4))),
+    Mistake("regnet: a quarter is rounded up; it should be rounded to the nearest.",
+            like_squeeze(regnet=lambda block, wide: -(-block // 4))),
+    Mistake("regnet: halves are rounded up; Python's round takes them to the nearest even number.",
+            like_squeeze(regnet=lambda block, wide: int(block / 4 + 0.5))),
     Mistake("regnet: a quarter of the expanded channels; it should be a quarter of those that enter the block.",
             like_squeeze(regnet=lambda block, wide: round(0.25 * wide))),
 ])
