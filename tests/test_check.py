@@ -1,8 +1,11 @@
 """Each check of an exercise takes right answers, written in more than one way, and rejects every listed wrong one."""
 
+from fractions import Fraction
 from importlib import import_module
+from itertools import repeat
 from pkgutil import iter_modules
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -130,9 +133,13 @@ RIGHT = {
     "guess_among": [0.2, 1 / 5],
     "channel_means": [lambda x: x.mean((2, 3)), lambda x: x.flatten(2).mean(-1), lambda x: x.sum((2, 3)) / x[0, 0].numel()],
     "apply_gate": [lambda x, gate: x * gate[:, :, None, None], lambda x, g: torch.einsum("nchw,nc->nchw", x, g)],
-    "comparison": [{"plain": [0.3, 0.4, 0.35], "se": [0.8, 0.9, 0.7]}, {"a": (0.1, 0.2, 0.3, 0.4), "b": (0.1, 0.2, 0.3, 0.5)}],
+    "comparison": [{"plain": [0.3, 0.4, 0.35], "se": [0.8, 0.9, 0.7]}, {"a": (0.1, 0.2, 0.3, 0.4), "b": (0.1, 0.2, 0.3, 0.5)},
+                   {"plain": {10: 0.3, 11: 0.4, 12: 0.35}, "se": {12: 0.7, 10: 0.8, 11: 0.9}},      # as Study.runs has it
+                   {"plain": torch.tensor([0.3, 0.4, 0.35]), "se": [torch.tensor(1.0), 1, 0.98]},
+                   {"plain": np.array([0.3, 0.4, 0.35], np.float32), "se": (Fraction(k, 10) for k in (7, 8, 9))}],
     "three_layers": [7, 1 + 3 * 2],
     "window_of": [window],
+    "can_compare": [{"D", "E"}, ["e", "d"], "D, E", "DE"],
     "hit_share": [lambda m, k: (m * k).sum((1, 2)) / m.sum((1, 2)),
                   lambda m, k: torch.where(k, m, 0.0).flatten(1).sum(1) / m.flatten(1).sum(1)],
     "one_not_both": [lambda z: (20 * (z[:, 0] - z[:, 1]).abs() - 10).sigmoid(),
@@ -232,6 +239,16 @@ def test_a_placeholder_is_not_attempted_rather_than_wrong(name, capsys):
     ("se", lambda c, r: None, "the class itself was expected"),
     ("se", type("Plain", (), {"__init__": lambda self, c, r: None}), "should be a torch.nn.Module"),
     ("comparison", [0.3, 0.4], "a dictionary arm -> accuracies"),
+    ("comparison", {"input": [0.9, 0.8, 0.9], "post": [...]}, "the placeholder ... still stands in the arm 'post'"),
+    ("comparison", {"input": [0.9, 0.8, 0.9], "post": None}, "the arm 'post' is NoneType None"),
+    ("comparison", {"input": "0.9 0.8 0.9", "post": [0.9, 0.8, 0.9]}, "the arm 'input' is str '0.9 0.8 0.9'"),
+    ("comparison", {"input": [0.9, 0.8, "high"], "post": [0.9, 0.8, 0.9]}, "an accuracy of the arm 'input' is str 'high'"),
+    ("comparison", {"input": [(10, 0.9), (11, 0.8), (12, 0.9)], "post": [0.9, 0.8, 0.9]}, "is tuple (10, 0.9)"),
+    ("comparison", {"input": [33, 31, 34], "post": [91, 95, 88]}, "these whole numbers look like seeds"),
+    ("comparison", {"input": repeat(0.9), "post": repeat(0.8)}, "was the seed used?"),      # which has no end
+    ("window_of", lambda layers: 1 + sum((k // 2) * 2 for k, _ in layers), "got"),
+    ("can_compare", {"A": True}, "letters were expected"),
+    ("can_compare", {"G"}, "'G' is none of the letters"),
     ("hit_share", lambda m, k: m.sum(), "should have shape"),
     ("spatial_gate", LazyGate(7), "pass its name without brackets"),
     ("spatial_gate", type("Plain", (), {"__init__": lambda self, k: None}), "should be a torch.nn.Module"),
@@ -250,3 +267,12 @@ def test_a_placeholder_is_not_attempted_rather_than_wrong(name, capsys):
 def test_an_answer_of_another_kind_gets_words_and_no_traceback(name, answer, message, capsys):
     assert CHECKS[name](answer) is False
     assert message in capsys.readouterr().out
+
+
+def test_a_rehearsal_may_give_two_arms_the_same_numbers(monkeypatch):
+    """Two steps train nothing: two networks may well give one class to all pictures."""
+    same = {"plain": [0.51, 0.5, 0.49], "se": [0.51, 0.5, 0.49]}
+    monkeypatch.delenv("COURSE_REHEARSE", raising=False)
+    assert check.comparison(same) is False
+    monkeypatch.setenv("COURSE_REHEARSE", "1")
+    assert check.comparison(same) is True

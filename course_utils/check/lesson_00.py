@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from itertools import combinations, islice
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from ..runtime import rehearsing
 from ..stats import difference
-from .report import Mistake, Report, close_number, compare, exercise, numbers
+from .core import plain_number
+from .guard import shown
+from .report import Mistake, NotAttempted, Report, close_number, compare, exercise, numbers
 
 
 @exercise("Guess among five", [
@@ -60,37 +67,90 @@ def apply_gate(report: Report, answer) -> None:
 
 
 ARMS = {"plain": [0.33, 0.31, 0.34], "gate": [0.91, 0.95, 0.88]}
+MOST = 10_000      # seeds of one arm; an iterator with more has no end
+NOT_PAIRED = "the arms have different numbers of seeds, so they cannot be paired."
+OTHER_SEEDS = "the arms have different seeds, so they cannot be paired."
+ONE_NUMBER = "an arm is a list with one accuracy per seed, [0.9, 0.8, 0.9], or {seed: accuracy}."
+NO_NUMBER = "an accuracy is a number such as 0.93, the share of right answers; what `train.evaluate` gives."
+WHOLE = "an accuracy is a share such as 0.93: these whole numbers look like seeds, counts or percentages."
+SAME = "two arms have the same accuracies, seed by seed: is it one network twice, or a list that was copied?"
 
 
 @exercise("A fair comparison", [
     Mistake("there is nothing to compare with: one arm must be the control.", {"gate": ARMS["gate"]}),
-    Mistake("the arms have different numbers of seeds, so they cannot be paired.",
-            {"plain": ARMS["plain"], "gate": ARMS["gate"][:2]}),
+    Mistake(NOT_PAIRED, {"plain": ARMS["plain"], "gate": ARMS["gate"][:2]}),
+    Mistake(OTHER_SEEDS, {"plain": {10: 0.33, 11: 0.31, 12: 0.34}, "gate": {20: 0.91, 21: 0.95, 22: 0.88}}),
     Mistake("two seeds say little; use at least three.", {k: v[:2] for k, v in ARMS.items()}),
     Mistake("an accuracy lies between 0 and 1; these look like percentages.",
             {k: [100 * a for a in v] for k, v in ARMS.items()}),
     Mistake("all seeds gave exactly the same number: was the seed used?", {"plain": [0.33] * 3, "gate": [0.9] * 3}),
     Mistake("some accuracies are not numbers: a trial failed.", {"plain": ARMS["plain"], "gate": [0.9, float("nan"), 0.9]}),
+    Mistake(ONE_NUMBER, {"plain": 0.33, "gate": 0.91}),
+    Mistake(NO_NUMBER, {"plain": ARMS["plain"], "gate": [True, True, False]}),
+    Mistake(WHOLE, {"plain": [10, 11, 12], "gate": ARMS["gate"]}),
+    Mistake(SAME, {"plain": ARMS["gate"], "gate": list(ARMS["gate"])}),
 ])
-def comparison(report: Report, answer: dict[str, list[float]]) -> None:
-    """An investigation has no single answer; this looks at whether the comparison can carry a conclusion."""
-    if not isinstance(answer, dict):
+def comparison(report: Report, answer: Mapping[str, Any]) -> None:
+    """An investigation has no single answer; this looks at whether the comparison can carry a conclusion.
+
+    Arm -> accuracies: a list with one per seed, or seed -> accuracy, as the lessons' own studies have it.
+    """
+    if not isinstance(answer, Mapping):
         report.wrong(f"a dictionary arm -> accuracies by seed was expected, got {type(answer).__name__}")
-    arms = {name: [float(a) for a in values] for name, values in answer.items()}
-    if len(arms) < 2:
-        report.wrong(f"{len(arms)} arm", "there is nothing to compare with: one arm must be the control.")
-    if any(a != a for values in arms.values() for a in values):
-        report.wrong("some accuracies are NaN", "some accuracies are not numbers: a trial failed.")
-    if len({len(values) for values in arms.values()}) > 1:
-        report.wrong(f"seeds per arm: {[len(v) for v in arms.values()]}",
-                     "the arms have different numbers of seeds, so they cannot be paired.")
-    if len(next(iter(arms.values()))) < 3:
-        report.wrong(f"{len(next(iter(arms.values())))} seeds", "two seeds say little; use at least three.")
-    if any(not 0 <= a <= 1 for values in arms.values() for a in values):
-        report.wrong("some accuracies are outside 0 to 1", "an accuracy lies between 0 and 1; these look like percentages.")
-    if all(len(set(values)) == 1 for values in arms.values()):
-        report.wrong("no spread over the seeds", "all seeds gave exactly the same number: was the seed used?")
+    given = {name: by_seed(report, name, values) for name, values in answer.items()}
+    placeholders = [name for name, values in given.items() if any(value is ... for value in values.values())]
+    if placeholders and len(placeholders) == len(given):
+        raise NotAttempted
+    if placeholders:
+        report.wrong(f"the placeholder ... still stands in the arm {placeholders[0]!r}", NO_NUMBER)
+    if len(given) < 2:
+        report.wrong(f"{len(given)} arm", "there is nothing to compare with: one arm must be the control.")
+    arms = {name: {seed: accuracy(report, name, value) for seed, value in values.items()} for name, values in given.items()}
+    fair(report, arms)
     control, *others = arms
     report.right(f"{len(arms)} arms with {len(arms[control])} seeds each; the control is {control!r}")
     for name in others:
-        report.right(f"{name} - {control}: {difference(dict(enumerate(arms[name])), dict(enumerate(arms[control])))}")
+        report.right(f"{name} - {control}: {difference(arms[name], arms[control])}")
+
+
+def by_seed(report: Report, name: Any, values: Any) -> dict[Any, Any]:
+    """One arm as seed -> value; a list counts its seeds from 0."""
+    if values is ...:
+        return {0: ...}
+    if isinstance(values, Mapping):
+        return dict(islice(values.items(), MOST))
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable) or getattr(values, "shape", None) == ():
+        report.wrong(f"the arm {name!r} is {type(values).__name__} {shown(values)}", ONE_NUMBER)
+    return dict(enumerate(islice(values, MOST)))
+
+
+def accuracy(report: Report, name: Any, value: Any) -> float:
+    """A number, of any kind of number; others are told."""
+    number = plain_number(value)
+    if number is None:
+        report.wrong(f"an accuracy of the arm {name!r} is {type(value).__name__} {shown(value)}", NO_NUMBER)
+    return number
+
+
+def fair(report: Report, arms: dict[Any, dict[Any, float]]) -> None:
+    """Can these numbers be compared?"""
+    values = {name: list(arm.values()) for name, arm in arms.items()}
+    every = [a for arm in values.values() for a in arm]
+    seeds = [set(arm) for arm in arms.values()]
+    if any(a != a for a in every):
+        report.wrong("some accuracies are NaN", "some accuracies are not numbers: a trial failed.")
+    if len({len(arm) for arm in values.values()}) > 1:
+        report.wrong(f"seeds per arm: {[len(arm) for arm in values.values()]}", NOT_PAIRED)
+    if any(one != seeds[0] for one in seeds):
+        report.wrong(f"the seeds of the first arm are {sorted(seeds[0], key=str)}", OTHER_SEEDS)
+    if len(seeds[0]) < 3:
+        report.wrong(f"{len(seeds[0])} seeds", "two seeds say little; use at least three.")
+    if whole := [name for name, arm in values.items() if all(isinstance(a, int) for a in arm)]:
+        report.wrong(f"the arm {whole[0]!r} holds {values[whole[0]]}", WHOLE)
+    if any(not 0 <= a <= 1 for a in every):
+        report.wrong("some accuracies are outside 0 to 1", "an accuracy lies between 0 and 1; these look like percentages.")
+    if all(len(set(arm)) == 1 for arm in values.values()):
+        report.wrong("no spread over the seeds", "all seeds gave exactly the same number: was the seed used?")
+    twice = [pair for pair in combinations(arms, 2) if arms[pair[0]] == arms[pair[1]]]
+    if twice and not rehearsing():      # after two steps of training a network may well still answer one class to all
+        report.wrong(f"{twice[0][0]!r} and {twice[0][1]!r} are equal for every seed", SAME)

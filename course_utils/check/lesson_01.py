@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from .report import Mistake, Report, close_number, compare, exercise, integer, numbers, untouched
@@ -52,7 +54,23 @@ def last_stride(layers):
     return size
 
 
-STACKS = [[(3, 1)], [(3, 1), (3, 1)], [(3, 2), (3, 1)], [(3, 2), (3, 2), (3, 1), (1, 1)], [(7, 2), (3, 2), (5, 3), (3, 1)]]
+def both_sides(layers):
+    size = step = 1
+    for kernel, stride in layers:
+        size, step = size + 2 * (kernel // 2) * step, step * stride
+    return size
+
+
+def from_three(layers):
+    size = step = 1
+    for kernel, stride in layers:
+        size, step = size + (2 if kernel > 1 else 0) * step, step * stride
+    return size
+
+
+# Kernels of even size too, as in a pooling of 2x2 or a patch of 4x4; 1x1 with a stride; strides that are not all alike.
+STACKS = [[(3, 1)], [(3, 1), (3, 1)], [(3, 2), (3, 1)], [(2, 2), (3, 1)], [(3, 2), (3, 2), (3, 1), (1, 1)],
+          [(3, 1), (2, 2), (3, 1), (2, 2), (3, 1)], [(4, 4), (2, 2), (7, 1)], [(1, 2), (3, 1)], [(7, 2), (3, 2), (5, 3), (3, 1)]]
 
 
 @exercise("The window of any stack", [
@@ -64,6 +82,8 @@ STACKS = [[(3, 1)], [(3, 1), (3, 1)], [(3, 2), (3, 1)], [(3, 2), (3, 2), (3, 1),
     Mistake("off by one: an empty stack sees one pixel, so start at 1.", lambda layers: true_window(layers) - 1),
     Mistake("each layer adds kernel - 1, not kernel.",
             lambda layers: 1 + sum(k * s for (k, _), s in zip(layers, _steps(layers), strict=True))),
+    Mistake("a kernel of even size is not symmetric: it adds kernel - 1 too, not twice kernel // 2.", both_sides),
+    Mistake("not every kernel is 3x3: each layer adds kernel - 1 steps, not 2.", from_three),
 ])
 def window_of(report: Report, answer) -> None:
     """[(kernel, stride), ...] -> pixels across, Araujo et al. 2019, eq. 2."""
@@ -100,3 +120,36 @@ def hit_share(report: Report, answer) -> None:
         maps, mask = numbers(n, h, w).abs() + 0.1, numbers(n, h, w, seed=1) > 0.3
         wanted = torch.tensor([sum(maps[i][mask[i]]).item() / maps[i].sum().item() for i in range(n)])
         compare(report, answer, (maps, mask), wanted, f"{n} maps of {h}x{w}", gradient=False)
+
+
+# The changes of the exercise that leave a sum of votes, and those that do not, each with the reason.
+STILL_VOTES = {
+    "A": "A: a linear layer behind a linear layer is one linear layer. The answer is still a sum of votes.",
+    "B": "B: a sum is an average without a division, and the norm behind it takes that back. Still a sum of votes.",
+    "C": "C: deeper votes are votes: a 1x1 convolution sees no further, so each window still speaks for itself.",
+    "F": "F: the mean of two sums of votes is a sum of votes.",
+}
+COMPARES = {
+    "D": "D: a maximum is no sum. It says \"there is a 0\" and \"there is a 1\", and only where the digits differ both are true.",
+    "E": "E: the mean comes from the whole picture and multiplies every place: a product of votes, not a sum.",
+}
+RIGHT = frozenset(COMPARES)
+
+
+@exercise("Which of them can compare?", [
+    *(Mistake(cause, RIGHT | {letter}) for letter, cause in STILL_VOTES.items()),
+    *(Mistake(cause, RIGHT - {letter}) for letter, cause in COMPARES.items()),
+])
+def can_compare(report: Report, answer: Any) -> None:
+    """Letters A to F: those of the changed networks that are no sum of votes any more."""
+    if isinstance(answer, dict) or not isinstance(answer, str | set | frozenset | list | tuple):
+        report.wrong(f'letters were expected, such as {{"A", "B"}}, got {type(answer).__name__}')
+    words = answer.replace(",", " ").split() if isinstance(answer, str) else list(answer)
+    letters = {str(letter).strip().upper() for word in words for letter in (word if isinstance(answer, str) else [word])}
+    if strange := sorted(letters - STILL_VOTES.keys() - COMPARES.keys()):
+        report.wrong(f"{strange[0]!r} is none of the letters A to F")
+    said = len(letters ^ RIGHT)
+    for letter, cause in {**STILL_VOTES, **COMPARES}.items():
+        if letter in letters ^ RIGHT:
+            report.wrong(f"{6 - said} of 6 letters are where they belong", cause)
+    report.right("all six are where they belong")
