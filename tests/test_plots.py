@@ -69,6 +69,10 @@ FIGURES = {
         ),
         ["48 channels", "scale from 0 to 1", f"highest {rand(48).max():.2f} (channel {rand(48).argmax()})"],
     ),
+    "gates minus their mean": (
+        lambda: plots.gates({"a": [-0.25, 0.5], "b": [0.25, -0.5]}, reference=0, label="gate minus mean", title=TITLE),
+        ["-0.25, 0.50", "from -0.50 to 0.50"],
+    ),
     "numbers": (lambda: plots.numbers(SMALL, title=TITLE), ["red: 1 2 / 3 4", "green: 0 -8 / 0 0", "2 2.5"]),
     "many numbers": (lambda: plots.numbers(rand(8, 3, 5) - 0.5), ["8 channels of 3 x 5", "channel 7"]),
     "hand_gate": (
@@ -90,6 +94,12 @@ FIGURES = {
         lambda: plots.dots({"SE": [0.5]}, 0.1, "chance"),
         ["mean 0.50, no interval, 1 seed.", "chance at 0.10"],
     ),
+    "dots, counted": (
+        lambda: plots.dots(RESULTS, 0.1, "chance", title=TITLE, solved=0.8),
+        ["SE after every convolution: 2 of 3 above 0.80, mean 0.75, lowest 0.40, highest 0.95", "0 of 3"],
+    ),
+    "dots, counted in rows": (lambda: plots.dots(MANY, title=TITLE, solved=0.5), ["configuration 8: 2 of 2 above 0.50"]),
+    "dots without an interval": (lambda: plots.dots(RESULTS, interval=False), ["plain: mean 0.33, lowest 0.30"]),
     "dots in rows": (
         lambda: plots.dots(MANY, {"chance": 0.1}, title=TITLE),
         ["configuration 8: mean 0.83", "chance at 0.10"],
@@ -423,6 +433,12 @@ def test_dots_draws_every_seed_and_the_right_interval(axis, results):
             atol=1e-9,
         )
     assert [line.get_xydata()[0][axis] for line in ax.lines if line.get_gid() == "reference"] == [0.1]
+
+
+@pytest.mark.parametrize("how", [{"solved": 0.8}, {"interval": False}])
+def test_dots_of_runs_in_clumps_have_no_mean_and_no_interval(how):
+    gids = {line.get_gid() for line in plots.dots(RESULTS, **how).axes[0].lines}
+    assert not gids & {"mean", "interval"} and "mean" in {line.get_gid() for line in plots.dots(RESULTS).axes[0].lines}
 
 
 def test_pairs_join_the_same_seed():

@@ -172,6 +172,16 @@ def test_a_claim_that_holds_is_printed(holds, capsys):
     assert "SE beats the plain host" in out and "it holds" in out
 
 
+@pytest.mark.parametrize("guess, came_out, said", [
+    (..., "green", "No guess yet"), (None, 3, "No guess yet"), ("Green ", "green", "As you thought"), ("red", "green", "Not as"),
+    (0.5, 0.51, "As you thought"), (0.5, 0.9, "Not as"), ("half", 0.5, "Not as"), (3, 3, "As you thought"),
+])
+def test_a_guess_is_compared_with_what_came_out(guess, came_out, said, capsys):
+    Course(CPU, "quick", 0).guessed(guess, came_out, within=0.1)
+    out = capsys.readouterr().out
+    assert said in out and f"What came out: {came_out}." in out
+
+
 @pytest.mark.parametrize("holds", [True, False])
 def test_a_rehearsal_claims_nothing(holds, capsys):
     Course(CPU, "quick", 0, rehearsal=True).claim("SE beats the plain host", holds)
