@@ -189,8 +189,12 @@ def test_a_rehearsal_claims_nothing(holds, capsys):
     assert "SE beats the plain host" in out and "not measured" in out and "holds" not in out
 
 
-@pytest.mark.parametrize("value, expected", [("1", True), ("0", False), ("", False), (None, False)])
-def test_only_the_variable_makes_a_rehearsal(value, expected, monkeypatch, capsys):
+@pytest.mark.parametrize("value, graded, expected", [("1", False, True), ("0", False, False), ("", False, False),
+                                                     (None, False, False), (None, True, True), ("0", True, False)])
+def test_only_the_variable_and_a_grader_make_a_rehearsal(value, graded, expected, monkeypatch, capsys):
+    """Catches an empty lesson that trains for minutes while it is graded. nbgrader names what it does in a variable."""
+    if graded:
+        monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     if value is not None:
         monkeypatch.setenv("COURSE_REHEARSE", value)
     assert rehearsing() is expected and setup().rehearsal is expected
