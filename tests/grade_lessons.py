@@ -79,8 +79,9 @@ def grade(path: Path) -> bool:
             as_wanted = bool(grades) and short == sorted(lost)
             good &= as_wanted
             points = f"{sum(s for s, _ in grades.values()):g} of {sum(m for _, m in grades.values()):g} points"
-            print(f"{lesson}, {student}: {points}, lost by {', '.join(short) or 'none'}, {taken:.0f} s"
-                  + ("" if as_wanted else f"   WRONG: {', '.join(lost) or 'none'} should have. {done.get('error') or done['log'][-800:]}"), flush=True)
+            told = "" if as_wanted else f"   WRONG: {', '.join(lost) or 'none'} should have. " + \
+                (done.get("error") or done["log"][-800:])
+            print(f"{lesson}, {student}: {points}, lost by {', '.join(short) or 'none'}, {taken:.0f} s{told}", flush=True)
     return good
 
 
