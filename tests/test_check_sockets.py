@@ -7,7 +7,7 @@ from torch import nn
 
 from course_utils import check
 from course_utils.check.lesson_08_eased import ZeroLast
-from course_utils.check.lesson_13 import FAMILIES, shipped_widths
+from course_utils.check.lesson_13_widths import FAMILIES, shipped_widths
 from course_utils.sockets import plug_in
 
 

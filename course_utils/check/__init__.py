@@ -17,7 +17,8 @@ from .lesson_09 import evidence_pixels, identity_mask, inside_outside
 from .lesson_10 import confusion, last_stage_share
 from .lesson_11 import gated_signal, matched_width
 from .lesson_12 import holm_adjusted, paired_gain, seed_factor
-from .lesson_13 import squeeze_width, swap
+from .lesson_13 import swap
+from .lesson_13_widths import squeeze_width
 
 __all__ = ["apply_gate", "attend", "block_sockets", "branch_weights", "can_compare", "cbam_start", "channel_means",
            "comparison", "confusion", "double_attention", "eased", "evidence_pixels", "gated_signal", "guess_among",
