@@ -8,7 +8,6 @@ from torch import Tensor
 
 from .report import Mistake, NotAttempted, Report, compare, exercise, numbers
 
-
 # Five gates of 3 channels (rows) and 4 places (columns), as the lesson prints them, and what made each.
 GATES = {"A": "bam", "B": "spatial", "C": "scse", "D": "channel", "E": "cbam"}
 
@@ -18,17 +17,19 @@ def taken_for(**wrong: str) -> dict[str, str]:
 
 
 @exercise("Five gates, five mechanisms", [
-    Mistake("a product is no larger than either of its factors; the larger of two is no smaller than either. Look at the rows of C "
-            "and E: in which are all rows multiples of one row?", taken_for(C="cbam", E="scse")),
+    Mistake("a product is no larger than either of its factors; the larger of two is no smaller than either. Look at the rows "
+            "of C and E: in which are all rows multiples of one row?", taken_for(C="cbam", E="scse")),
     Mistake("BAM multiplies by 1 plus a gate, so it lies between 1 and 2. A gate of CBAM never reaches 1.",
             taken_for(A="cbam", E="bam")),
     Mistake("BAM multiplies by 1 plus a gate, so it lies between 1 and 2. scSE keeps one of two gates, so it stays below 1.",
             taken_for(A="scse", C="bam")),
-    Mistake("a channel gate has one number for each channel: the same all along a row. A spatial gate has one for each place: the "
-            "same all down a column.", taken_for(B="channel", D="spatial")),
-    Mistake("one of the five has the same four numbers in every row: no channel is told from another, so no channel gate took part.",
+    Mistake("a channel gate has one number for each channel: the same all along a row. A spatial gate has one for each place: "
+            "the same all down a column.", taken_for(B="channel", D="spatial")),
+    Mistake("one of the five has the same four numbers in every row: no channel is told from another, so no channel gate "
+            "took part.",
             taken_for(B="cbam", E="spatial")),
-    Mistake("one of the five has the same number all along each row: no place is told from another, so no spatial gate took part.",
+    Mistake("one of the five has the same number all along each row: no place is told from another, so no spatial "
+            "gate took part.",
             taken_for(D="cbam", E="channel")),
     Mistake("each mechanism has made one of the five.", dict.fromkeys(GATES, "cbam")),
 ])
