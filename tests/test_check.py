@@ -13,7 +13,7 @@ from right_sockets import RIGHT as RIGHT_SOCKETS
 from torch import nn
 
 from course_utils import check
-from course_utils.attention import CBAM, SE, SimAM
+from course_utils.attention import SE, SimAM
 
 CHECKS = {name: getattr(check, name) for name in check.__all__}
 
@@ -85,17 +85,17 @@ class OnChannels(LazyGate):
         return x * self.look(x).sigmoid()
 
 
-def mean_over_starts():
-    gates = []
-    for seed in range(60):
-        torch.manual_seed(seed)
-        gates.append(CBAM(16).gate(torch.randn(4, 16, 9, 9)).mean().item())
-    return sum(gates) / len(gates)
+def strip_gates(x, w, w_rows, w_columns):
+    """With convolutions, strip by strip."""
+    f = [F.hardswish(F.conv1d(strip, w[..., None])) for strip in (x.mean(3), x.mean(2))]
+    a, b = (torch.sigmoid(F.conv1d(part, v[..., None])) for part, v in zip(f, (w_rows, w_columns), strict=True))
+    return torch.einsum("nch,ncw->nchw", a, b)
 
 
-def cross_strips(x):
-    n, c, h, w = x.shape
-    return torch.cat([F.adaptive_avg_pool2d(x, (h, 1)).view(n, c, h), F.adaptive_avg_pool2d(x, (1, w)).view(n, c, w)], -1)
+def joined_gates(x, w, w_rows, w_columns):
+    f = F.hardswish(w @ torch.cat([x.mean(-1), x.mean(-2)], -1))
+    a, b = f.split(x.shape[-2:], -1)
+    return (w_rows @ a).sigmoid().unsqueeze(-1) * (w_columns @ b).sigmoid().unsqueeze(-2)
 
 
 def own_attend(q, k, v):
@@ -150,12 +150,13 @@ RIGHT = {
     "seen_pixels": [lambda kernel, dilation, step, window: window + (kernel - 1) * dilation * step,
                     lambda k, d, s, w: (k - 1) * d * s + w],
     "spatial_gate": [LazyGate, ZeroGate],
-    "cbam_start": [0.25, 0.5 * 0.5, mean_over_starts()],
-    "strips": [lambda x: torch.cat([x.mean(3), x.mean(2)], 2), cross_strips],
+    "whose_gate": [{"A": "bam", "B": "spatial", "C": "scse", "D": "channel", "E": "cbam"},
+                   dict(E="cbam", D="channel", C="scse", B="spatial", A="bam")],
+    "coordinate_gate": [strip_gates, joined_gates],
     "simam": [lambda x, lambda_=1e-4: SimAM(x.shape[1], lambda_)(x),
               lambda x, lambda_=1e-4: x * torch.sigmoid((x - x.mean((2, 3), True)) ** 2 / (4 * x.var((2, 3), keepdim=True)
                                                                                           + 4 * lambda_) + 0.5)],
-    "map_memory": [39.3, 39, (56 * 56) ** 2 * 4 / 1e6],
+    "largest_map": [74, int((8e9 / (4 * 4 * 16)) ** 0.25), 74.0],
     "attend": [F.scaled_dot_product_attention, own_attend],
     "double_attention": [one_map, lambda a, b, v: (a @ b.softmax(2).mT) @ v.softmax(1)],
     "mixture_parameters": [148548, 4 * 9 * 64 * 64 + 64 * 16 + 16 * 4 + 4],
@@ -254,13 +255,15 @@ def test_a_placeholder_is_not_attempted_rather_than_wrong(name, capsys):
     ("spatial_gate", type("Plain", (), {"__init__": lambda self, k: None}), "should be a torch.nn.Module"),
     ("spatial_gate", type("Deaf", (ZeroGate,), {"forward": torch.no_grad()(ZeroGate.forward)}), "it is cut off: detach"),
     ("spatial_gate", OnChannels, "expected one convolution"),
-    ("strips", lambda x: x.mean(3).tolist(), "should be a tensor, got list"),
+    ("whose_gate", {"A": "bam"}, "with the letters A, B, C, D, E was expected"),
+    ("whose_gate", {**dict.fromkeys("ABCDE", "cbam"), "A": "sse"}, "got 'sse'"),
+    ("coordinate_gate", lambda x, w, a, b: x.tolist(), "should be a tensor, got list"),
     ("simam", lambda x, lambda_=1e-4: x.mul_(0.5), "changed what it was given"),
     ("simam", lambda x: SimAM(x.shape[1])(x), "stopped with TypeError"),
     ("attend", lambda q, k, v: q.mean(2), "should have shape (2, 5, 3), got (2, 5)"),
     ("look_at", lambda *at: torch.eye(3)[:2], "reads rows 1.17 to 17.83"),
-    ("map_memory", "39 MB", "should be a number, got str"),
-    ("map_memory", float("nan"), "got nan"),
+    ("largest_map", "74 places", "should be a number, got str"),
+    ("largest_map", float("nan"), "got nan"),
     ("zoom_ratio", float("inf"), "got inf"),
     ("zoom_ratio", 27.9, "less than expected"),
 ])

@@ -104,6 +104,22 @@ FIGURES = {
         lambda: plots.dots(MANY, {"chance": 0.1}, title=TITLE),
         ["configuration 8: mean 0.83", "chance at 0.10"],
     ),
+    "solved": (
+        lambda: plots.solved(RESULTS, 0.87, 1 / 3, "a guess", title=TITLE),
+        [
+            "plain: 0 of 3 solved (95 % interval 0.00 to 0.71), all from 0.30 to 0.35.",
+            "SE after every convolution: 2 of 3 solved (95 % interval 0.09 to 0.99)",
+            "from 0.87 on",
+            "a guess at 0.33",
+        ],
+    ),
+    "solved, one seed": (lambda: plots.solved({"SE": [0.5]}, 0.9), ["SE: 0 of 1 solved, 0.50."]),
+    "growth": (
+        lambda: plots.growth(
+            {"GC": ([64, 256, 1024], [1, 4, 16]), "non-local": ([64, 256, 1024], [3, 48, 768])}, "places", "milliseconds",
+            title=TITLE),
+        ["GC: from 1.00 at 64 to 16 at 1024, slope 1.0.", "slope 2.0", "both axes logarithmic"],
+    ),
     "curves": (
         lambda: plots.curves(RISING, reference={"chance": 0.1}, title=TITLE),
         [

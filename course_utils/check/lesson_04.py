@@ -3,63 +3,101 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .report import Mistake, Report, close_number, compare, exercise, numbers
+from .report import Mistake, NotAttempted, Report, compare, exercise, numbers
+
+# Five gates of 3 channels (rows) and 4 places (columns), as the lesson prints them, and what made each.
+GATES = {"A": "bam", "B": "spatial", "C": "scse", "D": "channel", "E": "cbam"}
 
 
-@exercise("The gate of a fresh CBAM", [
-    Mistake("that is one gate. CBAM multiplies by two, and each starts near one half.", 0.5),
-    Mistake("that is the identity start, or the two halves added; here the gates start near one half each, and multiply.", 1.0),
-    Mistake("that is what the two gates take away; asked is what they let through.", 0.75),
-    Mistake("that would be three gates; CBAM has two.", 0.125),
-    Mistake("the sigmoid of 0 is one half, not 0.", 0.0),
-    Mistake("that is BAM, which multiplies by 1 + gate.", 1.5),
-    Mistake("that is how many times smaller x becomes; asked is the gate itself.", 4.0),
+def taken_for(**wrong: str) -> dict[str, str]:
+    return {**GATES, **wrong}
+
+
+@exercise("Five gates, five mechanisms", [
+    Mistake("a product is no larger than either of its factors; the larger of two is no smaller than either. Look at the rows "
+            "of C and E: in which are all rows multiples of one row?", taken_for(C="cbam", E="scse")),
+    Mistake("BAM multiplies by 1 plus a gate, so it lies between 1 and 2. A gate of CBAM never reaches 1.",
+            taken_for(A="cbam", E="bam")),
+    Mistake("BAM multiplies by 1 plus a gate, so it lies between 1 and 2. scSE keeps one of two gates, so it stays below 1.",
+            taken_for(A="scse", C="bam")),
+    Mistake("a channel gate has one number for each channel: the same all along a row. A spatial gate has one for each place: "
+            "the same all down a column.", taken_for(B="channel", D="spatial")),
+    Mistake("one of the five has the same four numbers in every row: no channel is told from another, so no channel gate "
+            "took part.",
+            taken_for(B="cbam", E="spatial")),
+    Mistake("one of the five has the same number all along each row: no place is told from another, so no spatial "
+            "gate took part.",
+            taken_for(D="cbam", E="channel")),
+    Mistake("each mechanism has made one of the five.", dict.fromkeys(GATES, "cbam")),
 ])
-def cbam_start(report: Report, answer: float) -> None:
-    """Two sigmoids around zero: one half times one half. One start may be far from it; the mean of many is close enough."""
-    close_number(report, answer, 0.25, "mean of the gate over many starts", 0.03)
+def whose_gate(report: Report, answer: dict[str, str]) -> None:
+    """Letter of a gate -> name of the mechanism that made it."""
+    if not isinstance(answer, dict) or set(answer) != set(GATES):
+        report.wrong(f"a dictionary with the letters {', '.join(GATES)} was expected, got {type(answer).__name__}")
+    if any(name is ... or name is None for name in answer.values()):
+        raise NotAttempted
+    strange = [name for name in answer.values() if name not in GATES.values()]
+    if strange:
+        report.wrong(f"the names are {', '.join(sorted(GATES.values()))}; got {strange[0]!r}")
+    right = sum(answer[letter] == name for letter, name in GATES.items())
+    if right < len(GATES):
+        made = [{k: v for k, v in m.answer.items() if v != GATES[k]} for m in report.mistakes]
+        causes = [m.cause for m, wrong in zip(report.mistakes, made, strict=True) if wrong.items() <= answer.items()]
+        once = [] if len(set(answer.values())) == len(GATES) else [report.mistakes[-1].cause]
+        report.wrong(f"{right} of {len(GATES)} are right", *(once or causes)[:1])
+    report.right(f"all {right} of them")
 
 
-def strip(down: Tensor, across: Tensor) -> Tensor:
-    return torch.cat([down, across], 2)
+def like_coordinate(rows=lambda x: x.mean(3), columns=lambda x: x.mean(2), bend=F.hardswish, cut=lambda x: x.shape[2],
+                    squash=(torch.sigmoid, torch.sigmoid), join=lambda a, b: a * b, after=lambda x, gate: gate):
+    """The gate of coordinate attention with one thing to get wrong."""
+    def coordinate_gate(x: Tensor, w: Tensor, w_rows: Tensor, w_columns: Tensor) -> Tensor:
+        f = bend(w @ torch.cat([rows(x), columns(x)], 2))
+        a, b = w_rows @ f[..., :cut(x)], w_columns @ f[..., cut(x):]
+        return after(x, join(squash[0](a)[..., :, None], squash[1](b)[..., None, :]))
+    return coordinate_gate
 
 
-def true_strips(x: Tensor) -> Tensor:
-    n, c, h, w = x.shape
-    means = torch.empty(n, c, h + w)
-    for i in range(h):
-        means[:, :, i] = sum(x[:, :, i, j] for j in range(w)) / w
-    for j in range(w):
-        means[:, :, h + j] = sum(x[:, :, i, j] for i in range(h)) / h
-    return means
+def true_coordinate(x: Tensor, w: Tensor, w_rows: Tensor, w_columns: Tensor) -> Tensor:
+    gate = torch.empty_like(x)
+    for picture, into in zip(x, gate, strict=True):
+        down = [w_rows @ F.hardswish(w @ picture[:, i].mean(1)) for i in range(x.shape[2])]
+        across = [w_columns @ F.hardswish(w @ picture[:, :, j].mean(1)) for j in range(x.shape[3])]
+        for i, a in enumerate(down):
+            for j, b in enumerate(across):
+                into[:, i, j] = 1 / (1 + torch.exp(-a)) / (1 + torch.exp(-b))
+    return gate
 
 
-@exercise("Means along rows and columns", [
-    Mistake("the order is exchanged: first one mean for each of the H rows, then one for each of the W columns.",
-            lambda x: strip(x.mean(2), x.mean(3))),
-    Mistake("both halves are means of rows; the second half has one mean for each column (over dim 2).",
-            lambda x: strip(x.mean(3), x.mean(3))),
-    Mistake("both halves are means of columns; the first half has one mean for each row (over dim 3).",
-            lambda x: strip(x.mean(2), x.mean(2))),
-    Mistake("you took the maximum, not the mean.", lambda x: strip(x.amax(3), x.amax(2))),
-    Mistake("you took the sum: divide by the length of the row or column.", lambda x: strip(x.sum(3), x.sum(2))),
-    Mistake("every place has the mean of the whole map; a row's mean runs along that row only.",
-            lambda x: x.mean((2, 3))[:, :, None].expand(-1, -1, x.shape[2] + x.shape[3])),
-    Mistake("the means run over the channels too (dim 1); each channel keeps its own.",
-            lambda x: torch.cat([x.mean((1, 3)), x.mean((1, 2))], 1)[:, None].expand(-1, x.shape[1], -1)),
-    Mistake("the means run over the pictures too, so each picture sees the others.",
-            lambda x: strip(x.mean((0, 3))[None], x.mean((0, 2))[None]).expand(len(x), -1, -1)),
-    Mistake("keepdim=True leaves a dimension of size one.", lambda x: strip(x.mean(3), x.mean(2))[..., None]),
-    Mistake("the two halves are put together along the channels (dim 1); they belong one behind the other, in dim 2.",
-            lambda x: torch.cat([x.mean(3), x.mean(2)], 1)),
+SWAPPED = {"rows": lambda x: x.mean(2), "columns": lambda x: x.mean(3)}
+OPEN = (lambda a: a, lambda b: b)
+
+
+@exercise("Coordinate attention, repaired", [
+    Mistake("both faults are still there.", like_coordinate(**SWAPPED, squash=OPEN)),
+    Mistake("one fault is left: a gate of one map can be below 0 and above 1.", like_coordinate(squash=OPEN)),
+    Mistake("one fault is left: on a map that is not square it stops, and on a square one the rows' gate is made of columns.",
+            like_coordinate(**SWAPPED)),
+    Mistake("the two strips are in their order now, but cut at W; the first H of them belong to the rows.",
+            like_coordinate(cut=lambda x: x.shape[3])),
+    Mistake("one sigmoid over the product; each of the two gates has its own, before they are multiplied.",
+            like_coordinate(squash=OPEN, join=lambda a, b: torch.sigmoid(a * b))),
+    Mistake("only the rows' gate went through a sigmoid.", like_coordinate(squash=(torch.sigmoid, lambda b: b))),
+    Mistake("only the columns' gate went through a sigmoid.", like_coordinate(squash=(lambda a: a, torch.sigmoid))),
+    Mistake("the two gates are added; they multiply.", like_coordinate(join=lambda a, b: a + b)),
+    Mistake("x times the gate is returned; asked is the gate.", like_coordinate(after=lambda x, gate: x * gate)),
+    Mistake("hard-swish was no fault: leave it.", like_coordinate(bend=torch.relu)),
+    Mistake("the gate is squashed by a softmax, so its rows compete; each has a sigmoid of its own.",
+            like_coordinate(squash=(lambda a: a.softmax(2), lambda b: b.softmax(2)))),
 ])
-def strips(report: Report, answer) -> None:
-    """x (N, C, H, W) -> (N, C, H + W)."""
-    for shape in [(3, 2, 4, 4), (2, 3, 4, 5), (1, 5, 1, 6)]:      # first H equals W: rows twice has a valid shape
-        x = numbers(*shape)
-        compare(report, answer, (x,), true_strips(x), f"a {shape} map")
+def coordinate_gate(report: Report, answer) -> None:
+    """x (N, C, H, W), w (m, C), w_rows and w_columns (C, m) -> the gate, (N, C, H, W)."""
+    for n, c, h, w, m in [(2, 3, 4, 4, 2), (2, 3, 4, 6, 2), (1, 2, 5, 3, 4)]:      # square first: there nothing stops
+        given = (numbers(n, c, h, w), numbers(m, c, seed=1), numbers(c, m, seed=2), numbers(c, m, seed=3))
+        compare(report, answer, given, true_coordinate(*given), f"a {(n, c, h, w)} map")
 
 
 def like_simam(over=(2, 3), less=1, factor=4.0, half=0.5, squash=torch.sigmoid, power=2, join=lambda x, gate: x * gate,

@@ -5,24 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .report import Mistake, Report, compare, exercise, numbers, rough_number
+from .report import Mistake, Report, close_number, compare, exercise, numbers
 
 
-@exercise("Memory of one map", [
-    Mistake("that is one weight for each position; every position has a weight for every other: 3136 times 3136.", 0.012544),
-    Mistake("that is the number of weights, in millions; a float32 takes 4 bytes.", 9.834),
-    Mistake("8 bytes are a float64; a float32 takes 4.", 78.68),
-    Mistake("2 bytes are half precision; a float32 takes 4.", 19.67),
-    Mistake("that is in gigabytes; a megabyte is a million bytes.", 0.03934),
-    Mistake("that is in kilobytes; a megabyte is a million bytes.", 39338.0),
-    Mistake("that is in bytes; a megabyte is a million of them.", 39337984),
-    Mistake("that is in units of 2^20 bytes; here a megabyte is a million bytes.", 37.516),
-    Mistake("that is in megabits; a byte has 8 bits.", 314.7),
-    Mistake("that is for four heads; asked is one.", 157.35),
+@exercise("The largest map", [
+    Mistake("that is for one picture and one head; there are 16 pictures with 4 heads each.", 211),
+    Mistake("a factor of 4 is missing: there are 4 heads, each with a map of its own, and a float32 takes 4 bytes.", 105),
+    Mistake("that is for one picture; the batch has 16.", 149),
+    Mistake("that is rounded up: it needs a little more than 8 GB.", 75),
+    Mistake("a map has a whole number of places along its side: round down.", 74.767),
+    Mistake("that is the number of places; asked is the side of the square.", 5590),
+    Mistake("8 bytes are a float64; a float32 takes 4.", 62),
+    Mistake("2 bytes are half precision; a float32 takes 4.", 88),
+    Mistake("every place has a weight for *every* place: the side counts in its fourth power.", 5590 ** 2),
 ])
-def map_memory(report: Report, answer: float) -> None:
-    """A 56x56 map, one head, one picture: 3136 * 3136 * 4 bytes."""
-    rough_number(report, answer, 3136 ** 2 * 4 / 1e6, "megabytes", 0.5)
+def largest_map(report: Report, answer: int) -> None:
+    """side^4 weights of 4 bytes, for 4 heads and 16 pictures, in 8e9 bytes."""
+    close_number(report, answer, 74, "places along each side", 1e-6, reach=0.05)
 
 
 def like_attend(scale=lambda q: q.shape[-1] ** -0.5, dim=2, swap=False):
@@ -42,7 +41,8 @@ def true_attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return y
 
 
-@exercise("Queries, keys and values", [
+@exercise("Self-attention, repaired", [
+    Mistake("both faults are still there.", like_attend(lambda q: q.shape[-1] ** 0.5, dim=0)),
     Mistake("the products are not divided by the square root of d.", like_attend(lambda q: 1.0)),
     Mistake("the products are divided by d; it should be the square root of d.", like_attend(lambda q: 1 / q.shape[-1])),
     Mistake("the products are multiplied by the square root of d; divide by it.", like_attend(lambda q: q.shape[-1] ** 0.5)),
