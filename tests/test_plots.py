@@ -242,6 +242,16 @@ def test_photographs_keep_their_colours():
     assert np.array_equal(back, np.asarray(noise))
 
 
+def test_a_rare_colour_survives_the_palette():
+    """One red digit among many greys could not be read: all of its reds had become one."""
+    grey = (rand(300, 300, 1).numpy() * 255 + rand(300, 300, 3).numpy() * 12).clip(0, 255)
+    grey[100:112, 100:112] = [[30 + 18 * i, 10, 10] for i in range(12)]
+    picture = Image.fromarray(grey.astype(np.uint8))
+    back = np.asarray(Image.open(io.BytesIO(look.smaller(picture))).convert("RGB")).astype(int)
+    assert len(look.png_bytes(picture)) > 80_000
+    assert np.abs(back - np.asarray(picture))[100:112, 100:112].max() <= 16
+
+
 def test_alt_follows_the_data():
     assert plots.dots({"SE": [0.5, 0.6]}).alt != plots.dots({"SE": [0.5, 0.7]}).alt
     assert plots.hand_gate(SMALL, [1, 1, 1]).alt != plots.hand_gate(SMALL, [1, 1, 0.5]).alt
