@@ -144,6 +144,10 @@ FIGURES = {
         ],
     ),
     "mechanism, added": (lambda: plots.mechanism(["a", "b"] * 4, join="+"), ["is added to x"]),
+    "parts, dynamic": (lambda: plots.parts("dynamic", title=TITLE), ["one weight for each kernel", "one convolution of x"]),
+    "parts, selective": (lambda: plots.parts("selective"), ["softmax over the branches", "two weights for each channel"]),
+    "parts, transformer": (lambda: plots.parts("transformer"), ["six numbers, theta"]),
+    "parts, patch": (lambda: plots.parts("patch"), ["around the largest value is cut out"]),
     "plain_host": (
         lambda: plots.plain_host(LAYERS, ["both", "input", "head"], title=TITLE),
         ["conv 3x3 stride 2 (24 x 20 x 20)", "48 x 10 x 10", "2 pre, before every convolution"],
