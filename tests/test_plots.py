@@ -170,6 +170,10 @@ FIGURES = {
         ],
     ),
     "mechanism, added": (lambda: plots.mechanism(["a", "b"] * 4, join="+"), ["is added to x"]),
+    "parts, dynamic": (lambda: plots.parts("dynamic", title=TITLE), ["one weight for each kernel", "one convolution of x"]),
+    "parts, selective": (lambda: plots.parts("selective"), ["softmax over the branches", "two weights for each channel"]),
+    "parts, transformer": (lambda: plots.parts("transformer"), ["six numbers, theta"]),
+    "parts, patch": (lambda: plots.parts("patch"), ["around the largest value is cut out"]),
     "plain_host": (
         lambda: plots.plain_host(LAYERS, ["both", "input", "head"], title=TITLE),
         ["conv 3x3 stride 2 (24 x 20 x 20)", "48 x 10 x 10", "2 pre, before every convolution"],
@@ -266,6 +270,16 @@ def test_photographs_keep_their_colours():
     noise = Image.fromarray((rand(64, 64, 3).numpy() * 255).astype(np.uint8))
     back = np.asarray(Image.open(io.BytesIO(look.smaller(noise))).convert("RGB"))
     assert np.array_equal(back, np.asarray(noise))
+
+
+def test_a_rare_colour_survives_the_palette():
+    """One red digit among many greys could not be read: all of its reds had become one."""
+    grey = (rand(300, 300, 1).numpy() * 255 + rand(300, 300, 3).numpy() * 12).clip(0, 255)
+    grey[100:112, 100:112] = [[30 + 18 * i, 10, 10] for i in range(12)]
+    picture = Image.fromarray(grey.astype(np.uint8))
+    back = np.asarray(Image.open(io.BytesIO(look.smaller(picture))).convert("RGB")).astype(int)
+    assert len(look.png_bytes(picture)) > 80_000
+    assert np.abs(back - np.asarray(picture))[100:112, 100:112].max() <= 16
 
 
 def test_alt_follows_the_data():

@@ -50,6 +50,8 @@ class ZoomHost(nn.Module):
         classes: outputs.
         select: channels -> module with `size`, the side of its patch in pixels, a multiple of 4; `factor` 4, how much smaller
             its copy is; `scores(x)`, (N, 3, H, W) -> (N, 1, H/4, W/4); and `cut(x, top, left)`.
+        every: after training, too, read all places, as in training: the control for reading one.
+        hidden: width of a second layer in the classifier, with a ReLU before the last; 0: there is none.
 
     Raises:
         ValueError: a size or a factor that does not fit the step of the convolutions; afterwards, a picture smaller than the
@@ -60,11 +62,13 @@ class ZoomHost(nn.Module):
 
     STEP = 4      # pixels from one position of SmallHost's features to the next; also how much smaller the copy is
 
-    def __init__(self, classes: int = 10, *, select: Callable[[int], nn.Module]):
+    def __init__(self, classes: int = 10, *, select: Callable[[int], nn.Module], every: bool = False, hidden: int = 0):
         super().__init__()
         host = SmallHost(classes)
         self.layer1, self.layer2, self.layer3, self.layer4 = host.layers
-        self.norm, self.classify = host.norm, host.classify
+        self.norm, self.classify, self.every = host.norm, host.classify, every
+        if hidden:
+            self.classify = nn.Sequential(nn.Linear(WIDTHS[-1], hidden), nn.ReLU(), nn.Linear(hidden, classes))
         self.select = select(3)
         if self.select.size < self.STEP or self.select.size % self.STEP or self.select.factor != self.STEP:
             raise ValueError(f"ZoomHost: size must be a multiple of {self.STEP}, and factor {self.STEP}, got "
@@ -95,7 +99,7 @@ class ZoomHost(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         p = self.places(x)
-        if not self.training:
+        if not self.training and not self.every:
             x, p, _ = self.patch(x, p)
         features = self.features(x)                                  # (N, 64, h, w)
         return self.classify(self.norm((features * p).sum((2, 3))))

@@ -96,7 +96,14 @@ by_hand = Study(
     "07_by_hand", "Lesson 07: a patch that is chosen by a rule of hand, red minus green, against one that is chosen by learning.",
     {"task": "search", "steps": 400}, {"by hand": {"host": "red_patch"}, "learned": {"host": "zoom"}},
     (("by hand", "learned"),), ("accuracy",), SEEDS)
+limits = Study(
+    "07_limits", "Lesson 07: patch selection on `relate`: is it that one patch is read that limits it, or what stands after it?",
+    {"task": "relate", "steps": 400},
+    {"every place": {"host": "zoom_all"}, "one patch, two layers": {"host": "zoom_two"},
+     "every place, two layers": {"host": "zoom_all_two"}},
+    (("every place, two layers", "every place"), ("every place, two layers", "one patch, two layers")))
 
 FOLLOW: tuple[Study, ...] = (confirmed(what, ("plain", "ECA, input", "SE, input")), confirmed(nearest, ("plain",)), equal_reach,
                              one_summary, confirmed(shuffled), confirmed(apart), residual, clothes, photographs,
-                             confirmed(norms), one_relu, reach_again, multiply, reach, position, cooled, by_hand)
+                             confirmed(norms), one_relu, reach_again, multiply, reach, position, cooled, by_hand,
+                             limits)

@@ -24,9 +24,11 @@ from ..tasks import Batch, Images, Steps, to_batch
 from ..train import History, evaluate, fit, layout
 from .controls import CONTROLS
 
-# The hosts, and those that read one patch of a large picture: where patch selection says, or a rule of hand.
-HOSTS = {**hosts.HOSTS, "zoom": partial(hosts.ZoomHost, select=partial(PatchSelection, size=32, factor=4, hidden=8)),
-         "red_patch": hosts.RedPatchHost}
+# The hosts, and those that read one patch of a large picture: where patch selection says, or a rule of hand. `zoom_all` reads
+# all places, "two" has two layers in the classifier.
+zoom = partial(hosts.ZoomHost, select=partial(PatchSelection, size=32, factor=4, hidden=8))
+HOSTS = {**hosts.HOSTS, "zoom": zoom, "zoom_all": partial(zoom, every=True), "zoom_two": partial(zoom, hidden=64),
+         "zoom_all_two": partial(zoom, every=True, hidden=64), "red_patch": hosts.RedPatchHost}
 SEEDING = threading.Lock()      # torch has one generator for the process: seeding and drawing must not be interleaved
 SETTLE_SEED = 30_000
 BEFORE_SEED = 10_000      # other pictures while a host is trained before the trial
