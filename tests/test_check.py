@@ -142,9 +142,6 @@ RIGHT = {
     "can_compare": [{"D", "E"}, ["e", "d"], "D, E", "DE"],
     "hit_share": [lambda m, k: (m * k).sum((1, 2)) / m.sum((1, 2)),
                   lambda m, k: torch.where(k, m, 0.0).flatten(1).sum(1) / m.flatten(1).sum(1)],
-    "one_not_both": [lambda z: (20 * (z[:, 0] - z[:, 1]).abs() - 10).sigmoid(),
-                     lambda z: torch.sigmoid(torch.relu(z @ torch.tensor([[1.0, 1], [1, 1]]) - torch.tensor([0.0, 1]))
-                                             @ torch.tensor([20.0, -40]) - 10)],
     "se": [SE, LinearSE],
     "identity_start": [TanhStart, SigmoidStart],
     "seen_pixels": [lambda kernel, dilation, step, window: window + (kernel - 1) * dilation * step,

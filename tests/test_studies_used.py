@@ -8,8 +8,6 @@ import torch
 from course_utils import tasks
 from course_utils.studies import used
 
-CPU = torch.device("cpu")
-
 
 def test_the_cue_of_what_is_the_colour_of_the_frame():
     batch = tasks.make("what", 50)
@@ -23,22 +21,20 @@ def test_the_cue_of_nearest_is_the_corner_of_the_dot():
     assert torch.equal(used.cue("nearest", batch), torch.stack(corners, 1).argmax(1))
 
 
-def test_painting_gives_each_place_its_colour_and_leaves_the_dot_white():
-    batch = tasks.make("nearest", 20)
-    x, corner = used.painted(batch).x, used.cue("nearest", batch)
-    for picture, mask, place in zip(x, batch.mask, corner, strict=True):
-        assert torch.equal(picture[:, mask].mean(1) > 0.1, used.TINTS[place] > 0)
-    assert torch.equal(x[..., :5], batch.x[..., :5]) and torch.equal(x[..., :5, :], batch.x[..., :5, :])
-    assert torch.equal(batch.x, tasks.make("nearest", 20).x), "the pictures that it got were changed"
-
-
 @pytest.mark.parametrize("name", used.NETWORKS)
 def test_a_network_is_measured(name, monkeypatch):
     monkeypatch.setenv("COURSE_REHEARSE", "1")
     monkeypatch.setattr(used, "PICTURES", 60)
     found = used.measured(name, 3)
     assert all(0 <= value <= 1 for value in found.values())
-    assert len(found) == (9 if used.NETWORKS[name].mechanism else 1)
+    assert len(found) == 9 and "all frozen" in found
+
+
+def test_a_linear_rule_names_what_a_mean_tells_and_guesses_where_it_tells_nothing():
+    labels = torch.arange(400) % 4
+    noise = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+    assert used.named(torch.nn.functional.one_hot(labels).float(), labels) == 1.0
+    assert 0.1 < used.named(noise, labels) < 0.4
 
 
 def test_the_file_holds_these_networks_and_the_same_changes_for_every_seed():
@@ -46,7 +42,7 @@ def test_the_file_holds_these_networks_and_the_same_changes_for_every_seed():
     assert set(recorded) <= set(used.NETWORKS)
     for name in recorded:
         runs = used.runs(name)
-        assert len({frozenset(seeds) for seeds in runs.values()}) == 1 and set(runs["nothing"]) <= set(used.SEEDS)
+        assert len({frozenset(seeds) for seeds in runs.values()}) == 1 and set(runs["as trained"]) <= set(used.SEEDS)
 
 
 def test_a_network_that_is_not_there_is_refused_by_name():

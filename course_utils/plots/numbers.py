@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.patches import Rectangle
 
-from .charts import number
+from .charts import capital, number
 from .look import BLUE, GREEN, GREY, INK, PALE, RED, check_length, contrast, darker, new_figure, opening, styled, to_array, wrap
 
 TINTS = [RED, GREEN, BLUE, "#CC79A7", "#E69F00", "#56B4E9", "#8A7D00", "#6E6E6E"]
@@ -138,7 +138,8 @@ def gates(values: dict, labels=None, colours=None, title: str | None = None, ref
                      f"highest {number(row.max())} (channel {row.argmax()})" for k, row in rows.items())
     neutral = f" A {label} of {reference:g} changes nothing." if reference else ""
     scale = f"{low:g} to {top:g}" if not signed else f"{number(low)} to {number(top)}"
-    fig.alt = (f"{opening(title)}The {label}s of {g.shape[1]} {unit} on a scale from {scale}, one row "
+    what = f"{capital(label)} for" if signed else f"The {label}s of"
+    fig.alt = (f"{opening(title)}{what} {g.shape[1]} {unit} on a scale from {scale}, one row "
                f"per name. {said}.{neutral}")
     return fig
 

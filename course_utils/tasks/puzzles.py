@@ -85,7 +85,7 @@ def nearest(n: int, split: str, g: torch.Generator, device: torch.device) -> Bat
     """Four different digits and a white dot in one corner of the picture. Which digit is nearest to the dot?
 
     64x64 pixels, digits of 12 in two rows of two, dot of 5 in a corner. The gap of 14 pixels between dot and digits is wider
-    than any window of `hosts.SmallHost` can bridge, and the dot looks the same in every corner: no channel says which.
+    than any window of `hosts.SmallHost` can bridge. The dot is the same in every corner; padding and strides tell them apart.
     """
     size, side, dot, corner, step = 64, 12, 5, 19, 14
     classes = torch.rand(n, 10, generator=g).argsort(1)[:, :4]                        # all different
