@@ -72,12 +72,7 @@ def test_the_page_has_nothing_that_nobody_cites():
     assert set(rows()) - cited <= {"2001.08248"}      # to be cited where padding leaks position
 
 
-# It still names the five authors of the journal version of SE for the paper of CVPR 2018, which has three.
-REWRITTEN = ("02_channel.ipynb",)
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xfail(name in REWRITTEN, reason="being rewritten"))
-                                  for name, text in sources().items() if NUMBER.search(text)])
+@pytest.mark.parametrize("name", [name for name, text in sources().items() if NUMBER.search(text)])
 def test_authors_and_years_are_those_of_the_version_that_is_cited(name):
     assert not list(objections(sources()[name], rows()))
 

@@ -44,9 +44,10 @@ KEPT = {
     "10_depth_reach_again": (32, "1e3683667fab7417"),
     "02_multiply": (24, "285e05ae61bad468"),
     "03_reach": (32, "aa7e429a86da2348"),
-    "05_bot": (24, "63e94b978e485009"),
+    "05_bot": (24, "f045476b570d546a"),
     "06_cooled": (24, "6922128d3d7d17d4"),
     "07_by_hand": (16, "d6b236c88adbdf4f"),
+    "07_limits": (15, "b08b3e4bc4d291bf"),
 }
 
 LITERAL = {
