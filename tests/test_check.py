@@ -137,7 +137,6 @@ RIGHT = {
                    {"plain": {10: 0.3, 11: 0.4, 12: 0.35}, "se": {12: 0.7, 10: 0.8, 11: 0.9}},      # as Study.runs has it
                    {"plain": torch.tensor([0.3, 0.4, 0.35]), "se": [torch.tensor(1.0), 1, 0.98]},
                    {"plain": np.array([0.3, 0.4, 0.35], np.float32), "se": (Fraction(k, 10) for k in (7, 8, 9))}],
-    "three_layers": [7, 1 + 3 * 2],
     "window_of": [window],
     "can_compare": [{"D", "E"}, ["e", "d"], "D, E", "DE"],
     "hit_share": [lambda m, k: (m * k).sum((1, 2)) / m.sum((1, 2)),

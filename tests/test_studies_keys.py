@@ -46,6 +46,7 @@ KEPT = {
     "03_reach": (32, "aa7e429a86da2348"),
     "05_bot": (24, "f045476b570d546a"),
     "06_cooled": (24, "6922128d3d7d17d4"),
+    "01_votes": (20, "7cba7dd0c08430b6"),
     "07_by_hand": (16, "d6b236c88adbdf4f"),
     "07_limits": (15, "b08b3e4bc4d291bf"),
 }

@@ -4,7 +4,7 @@ No check compares with an answer of the learner; each is tested on the wrong ans
 """
 
 from .lesson_00 import apply_gate, channel_means, comparison, guess_among
-from .lesson_01 import can_compare, hit_share, three_layers, window_of
+from .lesson_01 import can_compare, hit_share, window_of
 from .lesson_02 import identity_start, se
 from .lesson_03 import seen_pixels, spatial_gate
 from .lesson_04 import coordinate_gate, simam, whose_gate
@@ -20,9 +20,8 @@ from .lesson_12 import holm_adjusted, paired_gain, seed_factor
 from .lesson_13 import swap
 from .lesson_13_widths import squeeze_width
 
-__all__ = ["apply_gate", "attend", "block_sockets", "branch_weights", "can_compare", "channel_means", "comparison",
-           "confusion", "coordinate_gate", "double_attention", "eased", "evidence_pixels", "gated_signal", "guess_among",
-           "hit_share", "holm_adjusted", "identity_mask", "identity_start", "inside_outside", "largest_map",
-           "last_stage_share", "look_at", "matched_width", "mix_kernels", "mixture_parameters", "paired_gain",
-           "pool_by", "se", "seed_factor", "seen_pixels", "simam", "socket_ratio", "spatial_gate", "squeeze_width", "swap",
-           "three_layers", "whose_gate", "window_of", "zoom_ratio"]
+__all__ = ["apply_gate", "attend", "block_sockets", "branch_weights", "can_compare", "channel_means", "comparison", "confusion",
+           "coordinate_gate", "double_attention", "eased", "evidence_pixels", "gated_signal", "guess_among", "hit_share",
+           "holm_adjusted", "identity_mask", "identity_start", "inside_outside", "largest_map", "last_stage_share", "look_at",
+           "matched_width", "mix_kernels", "mixture_parameters", "paired_gain", "pool_by", "se", "seed_factor", "seen_pixels",
+           "simam", "socket_ratio", "spatial_gate", "squeeze_width", "swap", "whose_gate", "window_of", "zoom_ratio"]

@@ -6,19 +6,7 @@ from typing import Any
 
 import torch
 
-from .report import Mistake, Report, close_number, compare, exercise, integer, numbers, untouched
-
-
-@exercise("Three layers", [
-    Mistake("kernels do not add up whole: a second 3x3 layer adds one pixel on each side, so 2, not 3.", 9),
-    Mistake("windows do not multiply; each further layer adds kernel - 1.", 27),
-    Mistake("that is the window of one layer.", 3),
-    Mistake("that is the window of two layers.", 5),
-    Mistake("that is what the layers add; the pixel in the middle counts too.", 6),
-])
-def three_layers(report: Report, answer: int) -> None:
-    """Three 3x3 convolutions, stride 1: 1 + 2 + 2 + 2."""
-    close_number(report, answer, 7, "pixels across")
+from .report import Mistake, Report, compare, exercise, integer, numbers, untouched
 
 
 def true_window(layers) -> int:
@@ -84,6 +72,10 @@ STACKS = [[(3, 1)], [(3, 1), (3, 1)], [(3, 2), (3, 1)], [(2, 2), (3, 1)], [(3, 2
             lambda layers: 1 + sum(k * s for (k, _), s in zip(layers, _steps(layers), strict=True))),
     Mistake("a kernel of even size is not symmetric: it adds kernel - 1 too, not twice kernel // 2.", both_sides),
     Mistake("not every kernel is 3x3: each layer adds kernel - 1 steps, not 2.", from_three),
+    Mistake("kernels do not add up whole: neighbouring windows overlap, and each layer adds kernel - 1.",
+            lambda layers: sum(kernel for kernel, _ in layers)),
+    Mistake("a layer is spread by the strides of all layers before it, multiplied; its own stride is not among them.",
+            lambda layers: 1 + sum((kernel - 1) * stride for kernel, stride in layers)),
 ])
 def window_of(report: Report, answer) -> None:
     """[(kernel, stride), ...] -> pixels across, Araujo et al. 2019, eq. 2."""
@@ -111,6 +103,8 @@ def _steps(layers):
     Mistake("that is the share of the picture that the mask covers; the map does not enter.",
             lambda maps, mask: mask.float().mean((1, 2))),
     Mistake("that is the share outside the mask.", lambda maps, mask: (maps * ~mask).sum((1, 2)) / maps.sum((1, 2))),
+    Mistake("averaged over all positions: divide by the total of the map, not by the number of its positions.",
+            lambda maps, mask: (maps * mask).mean((1, 2))),
     Mistake("averaged over the pictures; one score for each is wanted.",
             lambda maps, mask: ((maps * mask).sum((1, 2)) / maps.sum((1, 2))).mean().expand(len(maps))),
 ])

@@ -13,7 +13,7 @@ from torch import nn
 
 from .large import CopyHost, MaxPool, RedPatchHost, ZoomHost, max_pooled
 from .residual import ResidualBlock, SmallResNet
-from .small import AveragePool, ConvLayer, ShuffledHost, SmallHost
+from .small import AveragePool, ConvLayer, ShuffledHost, SmallHost, spread, two_layers
 from .window import Window, receptive_field
 
 # name -> classes -> network. The wide ones are controls: no attention, and more parameters than the same host has with
@@ -27,6 +27,10 @@ HOSTS: dict[str, Callable[..., nn.Module]] = {
     "mixed_host": partial(SmallHost, widths=(18, 48, 66, 66)),
     "shuffled_host": partial(ShuffledHost, widths=(18, 48, 66, 66), groups=3),      # as few weights, and it mixes
     "wide_resnet": partial(SmallResNet, widths=(17, 33, 66)),
+    # What else than attention can compare two places: a larger window, or a classifier that asks twice. Lesson 01.
+    "spread_2": partial(spread, dilation=2),
+    "spread_4": partial(spread, dilation=4),
+    "two_layers": two_layers,
     "whole": CopyHost,
     "copy_2": partial(CopyHost, factor=2),
     "copy_4": partial(CopyHost, factor=4),
@@ -35,4 +39,4 @@ HOSTS: dict[str, Callable[..., nn.Module]] = {
 }
 
 __all__ = ["HOSTS", "AveragePool", "ConvLayer", "CopyHost", "MaxPool", "RedPatchHost", "ResidualBlock", "ShuffledHost",
-           "SmallHost", "SmallResNet", "Window", "ZoomHost", "max_pooled", "receptive_field"]
+           "SmallHost", "SmallResNet", "Window", "ZoomHost", "max_pooled", "receptive_field", "spread", "two_layers"]

@@ -104,3 +104,17 @@ class ShuffledHost(SmallHost):
         for layer in self.layers:
             x = layer(F.channel_shuffle(x, layer.conv.groups))
         return x
+
+
+def two_layers(classes: int = 10) -> SmallHost:
+    """SmallHost with a classifier of two layers and a ReLU between them: it can ask about what the votes add up to."""
+    net = SmallHost(classes)
+    net.classify = nn.Sequential(nn.Linear(WIDTHS[-1], 64), nn.ReLU(), nn.Linear(64, classes))
+    return net
+
+
+def spread(classes: int = 10, dilation: int = 4) -> SmallHost:
+    """SmallHost whose third convolution has its nine weights further apart: the same weights, and a larger window."""
+    net = SmallHost(classes)
+    net.layer3.conv.dilation = net.layer3.conv.padding = (dilation, dilation)
+    return net

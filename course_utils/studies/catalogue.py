@@ -18,6 +18,9 @@ WIDE_GATE = {"mechanism": "spatial_gate", "options": {"kernel_size": 15}}
 
 INPUT = {"plain": {}, "ECA at input": {"mechanism": "eca", "options": {"kernel_size": 3}}}
 CEILINGS = {"what": {"steps": 800}, "where": {"steps": 800}, "relate": {"steps": 400}, "twins": {"steps": 400}}
+# Windows of 15, 23 and 39 pixels with the same number of weights; and a classifier that can ask about a sum.
+VOTES = {"plain": {}, "window of 23": {"host": "spread_2"}, "window of 39": {"host": "spread_4"},
+         "two layers": {"host": "two_layers"}}
 CHANNEL = {
     "plain": {},
     "SE, r=1": {"mechanism": "se", "options": {"reduction": 1}},
@@ -130,6 +133,8 @@ CATALOGUE: dict[str, Study] = {study.name: study for study in (
           {"task": "what", "at": "input", **AS_MADE}, INPUT, against("plain", INPUT)),
     Study("01_ceilings", "Lesson 01: the plain host on every task.", {}, {task: {"task": task, **budget} for task, budget in
                                                                          CEILINGS.items()}),
+    Study("01_votes", "Lesson 01: what else than attention compares two digits: a larger window, a classifier of two layers.",
+          {"task": "relate", "steps": 400}, VOTES, against("plain", VOTES)),
     channel,
     Study("02_longer", "Lesson 02: SE with twice the steps: are the seeds that lag late, or do they fail?",
           {"task": "what", "steps": 1600, **AS_MADE}, {"SE, r=4": R4}),
