@@ -166,7 +166,7 @@ def faults(name: str) -> dict[str, object]:
     def forgotten(*args):
         first(*args)
     found |= {"forgotten return": forgotten, "text": lambda *a: "the answer", "kept": kept_from_the_first_call(first)}
-    if name not in ("swap", "look_at", "matched_width", "squeeze_width"):      # the first is asked to, the others get numbers
+    if name not in ("swap", "look_at", "matched_width", "squeeze_width", "seen_pixels"):      # the first is asked to, the others get numbers
         found["in place"] = writes(first)
     if name in TENSORS:
         plain, slopes = on_tensors(first)

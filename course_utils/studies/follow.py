@@ -84,7 +84,8 @@ reach = Study(
 position = Study(
     "05_bot", "Lesson 05: on `nearest`, a block that knows relative positions (BoT), and one that knows none (non-local).",
     {"task": "nearest", "steps": 600, "layers": "layer3.*", **AS_MADE},
-    {"plain": {"layers": ()}, "BoT": {"mechanism": "bot", "options": {"size": (16, 16)}}, "non-local": {"mechanism": "non_local"}},
+    {"plain": {"layers": ()}, "BoT": {"mechanism": "bot", "options": {"size": (16, 16)}},
+     "non-local": {"mechanism": "non_local"}},
     (("BoT", "non-local"), ("BoT", "plain")), ("accuracy", "take_off"), SEEDS, ceiling=0.975)
 cooled = Study(
     "06_cooled", "Lesson 06: dynamic convolution at one temperature throughout, and cooled while it trains, as in the paper.",
