@@ -17,7 +17,7 @@ FLOORS = (
     {"runtime": ("names",), "attention": ("names",)},
     {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention")},
     {"train": ("runtime", "tasks"), "sockets": ("names", "tables", "attention", "plots"), "widgets": ("runtime", "plots")},
-    {"cost": ("tables", "train"), "check": ("stats", "hosts", "attention", "sockets")},
+    {"cost": ("tables", "train"), "check": ("stats", "hosts", "attention", "sockets", "runtime")},
     {"studies": ("names", "paths", "stats", "tables", "tasks", "hosts", "attention", "runtime", "train", "cost", "sockets",
                  "plots")},
 )
