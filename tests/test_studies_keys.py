@@ -47,6 +47,7 @@ KEPT = {
     "05_bot": (24, "63e94b978e485009"),
     "06_cooled": (24, "6922128d3d7d17d4"),
     "07_by_hand": (16, "d6b236c88adbdf4f"),
+    "07_limits": (15, "b08b3e4bc4d291bf"),
 }
 
 LITERAL = {

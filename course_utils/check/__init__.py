@@ -9,8 +9,8 @@ from .lesson_02 import identity_start, one_not_both, se
 from .lesson_03 import seen_pixels, spatial_gate
 from .lesson_04 import cbam_start, simam, strips
 from .lesson_05 import attend, double_attention, map_memory
-from .lesson_06 import branch_weights, mix_kernels, mixture_parameters
-from .lesson_07 import look_at, pool_by, zoom_ratio
+from .lesson_06 import mended_mixture, mix_places
+from .lesson_07 import best_of_one, look_at, mended_transformer
 from .lesson_08 import block_sockets, socket_ratio
 from .lesson_08_eased import eased
 from .lesson_09 import evidence_pixels, identity_mask, inside_outside
@@ -19,8 +19,9 @@ from .lesson_11 import gated_signal, matched_width
 from .lesson_12 import holm_adjusted, paired_gain, seed_factor
 from .lesson_13 import squeeze_width, swap
 
-__all__ = ["apply_gate", "attend", "block_sockets", "branch_weights", "cbam_start", "channel_means", "comparison", "confusion",
+__all__ = ["apply_gate", "attend", "best_of_one", "block_sockets", "cbam_start", "channel_means", "comparison", "confusion",
            "double_attention", "eased", "evidence_pixels", "gated_signal", "guess_among", "hit_share", "holm_adjusted",
            "identity_mask", "identity_start", "inside_outside", "last_stage_share", "look_at", "map_memory", "matched_width",
-           "mix_kernels", "mixture_parameters", "one_not_both", "paired_gain", "pool_by", "se", "seed_factor", "seen_pixels",
-           "simam", "socket_ratio", "spatial_gate", "squeeze_width", "strips", "swap", "three_layers", "window_of", "zoom_ratio"]
+           "mended_mixture", "mended_transformer", "mix_places", "one_not_both", "paired_gain", "se",
+           "seed_factor", "seen_pixels", "simam", "socket_ratio", "spatial_gate", "squeeze_width", "strips", "swap",
+           "three_layers", "window_of"]
