@@ -25,10 +25,13 @@ from course_utils.check import guard
 NO_SLOPE = {"hit_share", "inside_outside", "confusion", "look_at"}      # scores and settings: no gradient is wanted of them
 
 
+GET_NUMBERS = {"look_at", "matched_width", "squeeze_width", "seen_pixels"}      # nothing that could be written to
+
+
 def kind(name: str) -> str:
     answer = RIGHT[name][0]
     return "class" if isinstance(answer, type) else "function" if callable(answer) else \
-        "data" if isinstance(answer, dict) else "number"
+        "number" if isinstance(answer, int | float) else "data" if name == "comparison" else "choice"
 
 
 # ---- right, in other styles
@@ -152,6 +155,9 @@ def faults(name: str) -> dict[str, object]:
                 "complex": complex(first), "too large": 10 ** 400, "another": wrong,
                 "another, numpy": np.float64(wrong), "two": torch.tensor([first] * 2),
                 "negative": -1 - first, "function": lambda: first}
+    if kind(name) == "choice":
+        return {"none of them": type(first)(), "number": 3, "words": ["abc", "xyz"], "nested": [[first]], "true": True,
+                "endless": itertools.count(), "hostile": Hostile(), "function": lambda: first}
     if kind(name) == "data":
         return {"list": [first], "text": "plain", "one number each": dict.fromkeys(first, 0.5),
                 "words": dict.fromkeys(first, "abc"), "none each": dict.fromkeys(first),
@@ -166,7 +172,7 @@ def faults(name: str) -> dict[str, object]:
     def forgotten(*args):
         first(*args)
     found |= {"forgotten return": forgotten, "text": lambda *a: "the answer", "kept": kept_from_the_first_call(first)}
-    if name not in ("swap", "look_at", "matched_width", "squeeze_width", "seen_pixels"):      # the first is asked to, the others get numbers
+    if name not in ("swap", *GET_NUMBERS):      # the first is asked to write into what it gets
         found["in place"] = writes(first)
     if name in TENSORS:
         plain, slopes = on_tensors(first)
@@ -249,7 +255,7 @@ ODD = {
 }
 
 
-TENSORS = {"channel_means", "apply_gate", "hit_share", "channel_summary", "strips", "simam", "attend", "double_attention",
+TENSORS = {"channel_means", "apply_gate", "hit_share", "coordinate_gate", "mix_places", "simam", "attend", "double_attention",
            "branch_weights", "mix_kernels", "pool_by", "look_at", "block_sockets", "inside_outside", "identity_mask", "confusion"}
 
 

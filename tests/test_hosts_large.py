@@ -104,6 +104,20 @@ def test_what_a_zoom_host_reads_with_is_given_to_it():
         ZoomHost()
 
 
+def test_every_place_is_read_after_training_as_in_it(x):
+    net = ZoomHost(select=partial(PatchSelection, size=32, factor=4, hidden=8), every=True).eval()
+    wanted = net.classify(net.norm((net.places(x) * net.features(x)).sum((2, 3))))
+    torch.testing.assert_close(net(x), wanted)
+    net.every = False
+    assert not torch.allclose(net(x), wanted, atol=1e-4), "one patch only"
+
+
+def test_a_second_layer_stands_in_the_classifier_and_nowhere_else():
+    one, two = zoom(), ZoomHost(select=partial(PatchSelection, size=32, factor=4, hidden=8), hidden=64)
+    added = sum(p.numel() for p in two.parameters()) - sum(p.numel() for p in one.parameters())
+    assert added == (64 * 64 + 64) + (64 * 10 + 10) - (64 * 10 + 10)
+
+
 @pytest.mark.parametrize("call, message", [
     (lambda: CopyHost(factor=0), "factor and divide must be at least 1"),
     (lambda: CopyHost(divide=0), "factor and divide must be at least 1"),

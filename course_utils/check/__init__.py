@@ -9,8 +9,8 @@ from .lesson_02 import identity_start, se
 from .lesson_03 import seen_pixels, spatial_gate
 from .lesson_04 import coordinate_gate, simam, whose_gate
 from .lesson_05 import attend, double_attention, largest_map
-from .lesson_06 import branch_weights, mix_kernels, mixture_parameters
-from .lesson_07 import look_at, pool_by, zoom_ratio
+from .lesson_06 import mended_mixture, mix_places
+from .lesson_07 import best_of_one, look_at, mended_transformer
 from .lesson_08 import block_sockets, socket_ratio
 from .lesson_08_eased import eased
 from .lesson_09 import evidence_pixels, identity_mask, inside_outside
@@ -20,8 +20,8 @@ from .lesson_12 import holm_adjusted, paired_gain, seed_factor
 from .lesson_13 import swap
 from .lesson_13_widths import squeeze_width
 
-__all__ = ["apply_gate", "attend", "block_sockets", "branch_weights", "can_compare", "channel_means", "comparison", "confusion",
+__all__ = ["apply_gate", "attend", "best_of_one", "block_sockets", "can_compare", "channel_means", "comparison", "confusion",
            "coordinate_gate", "double_attention", "eased", "evidence_pixels", "gated_signal", "guess_among", "hit_share",
            "holm_adjusted", "identity_mask", "identity_start", "inside_outside", "largest_map", "last_stage_share", "look_at",
-           "matched_width", "mix_kernels", "mixture_parameters", "paired_gain", "pool_by", "se", "seed_factor", "seen_pixels",
-           "simam", "socket_ratio", "spatial_gate", "squeeze_width", "swap", "whose_gate", "window_of", "zoom_ratio"]
+           "matched_width", "mended_mixture", "mended_transformer", "mix_places", "paired_gain", "se", "seed_factor",
+           "seen_pixels", "simam", "socket_ratio", "spatial_gate", "squeeze_width", "swap", "whose_gate", "window_of"]

@@ -4,73 +4,101 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from .report import Mistake, Report, compare, exercise, numbers, rough_number
+from .report import Mistake, Report, built, close_number, compare_module, exercise, numbers
 
 
-@exercise("Saved by zooming", [
-    Mistake("that is the ratio of the sides; the work grows with the area, so with the square.", 128 / 24),
-    Mistake("that is what a copy four times smaller saves; the patch is 24 pixels wide.", 16.0),
-    Mistake("that is the patch's share of the work; asked is how many times less it is.", (24 / 128) ** 2),
-    Mistake("that is a difference of sides; asked is how many times less work.", 104),
-    Mistake("that is a difference of areas; asked is how many times less work.", 128 ** 2 - 24 ** 2),
-    Mistake("that is for four patches; asked is one.", (128 / 24) ** 2 / 4),
-    Mistake("the work of the small copy of 32x32 is counted as well; asked is the patch alone.", 128 ** 2 / (24 ** 2 + 32 ** 2)),
-    Mistake("the third power would be for a number of channels that shrinks too; the network is the same.", (128 / 24) ** 3),
+@exercise("The best of one patch", [
+    Mistake("that is a guess; the digit that is read says something, if it is well chosen.", 0.5),
+    Mistake("to be right always, both digits must be known.", 1),
+    Mistake("only 0 and 0 is sure; but where a 1 is read, one answer is right more often than the other.", 0.25),
+    Mistake("the cases 0 with 1 and 1 with 0 are two of four, not one of three.", 2 / 3),
+    Mistake("where a 1 is read you guess; \"different\" is right there in two of three cases.", 0.625),
 ])
-def zoom_ratio(report: Report, answer: float) -> None:
-    """A 24x24 patch in place of a 128x128 picture, the same convolutions: (128 / 24) squared."""
-    rough_number(report, answer, (128 / 24) ** 2, "times fewer multiply-adds", 0.5)
+def best_of_one(report: Report, answer: float) -> None:
+    """Read the 1 if there is one. A 0: both are 0. A 1: "different" is right twice of three times. 1/4 + 3/4 x 2/3."""
+    close_number(report, answer, 1 / 4 + 3 / 4 * 2 / 3, "of the pictures", tolerance=0.005)
 
 
-def weigh(x: Tensor, weights: Tensor) -> Tensor:
-    return (x * weights).sum((2, 3))
+class Transformer(nn.Module):
+    """A spatial transformer with the three faults of the exercise, each of which can be mended by itself."""
+
+    random = cut = turned = False
+    corners = (False, False)      # align_corners of the grid and of the sampling
+
+    def __init__(self, channels: int, hidden: int = 16):
+        super().__init__()
+        self.localise = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * channels, hidden), nn.ReLU())
+        self.last = nn.Linear(hidden, 6)
+        if not self.random:
+            nn.init.zeros_(self.last.weight)
+            self.last.bias.data = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        theta = self.last(self.localise(x)).view(-1, 2, 3)
+        theta = theta.detach() if self.cut else theta
+        theta = theta.flip(1) if self.turned else theta
+        grid = F.affine_grid(theta, list(x.shape), align_corners=self.corners[0])
+        return F.grid_sample(x, grid, align_corners=self.corners[1])
 
 
-def over_positions(scores: Tensor) -> Tensor:
-    return scores.flatten(1).softmax(1).view_as(scores)
+class SharedTheta(Transformer):
+    def forward(self, x: Tensor) -> Tensor:
+        theta = self.last(self.localise(x)).mean(0, keepdim=True).view(1, 2, 3).expand(len(x), 2, 3)
+        return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False), align_corners=False)
 
 
-def true_pool(x: Tensor, scores: Tensor) -> Tensor:
-    pooled = torch.zeros(x.shape[:2])
-    for n in range(len(x)):
-        total = 0.0
-        for i in range(x.shape[2]):
-            for j in range(x.shape[3]):
-                weight = torch.exp(scores[n, 0, i, j])
-                pooled[n] += weight * x[n, :, i, j]
-                total += weight
-        pooled[n] /= total
-    return pooled
+class ZeroStart(Transformer):
+    def __init__(self, channels: int, hidden: int = 16):
+        super().__init__(channels, hidden)
+        nn.init.zeros_(self.last.bias)
 
 
-@exercise("Pool by scores", [
-    Mistake("the softmax runs along each row (dim 3) only; it should run over all H * W positions together: flatten first.",
-            lambda x, scores: weigh(x, scores.softmax(3))),
-    Mistake("the softmax runs along each column (dim 2) only; it should run over all H * W positions together: flatten first.",
-            lambda x, scores: weigh(x, scores.softmax(2))),
-    Mistake("the softmax runs over dim 1, where there is a single number: every weight is 1.",
-            lambda x, scores: weigh(x, scores.softmax(1))),
-    Mistake("the softmax runs over the pictures of the batch (dim 0).", lambda x, scores: weigh(x, scores.softmax(0))),
-    Mistake("the softmax runs over all pictures together: each picture's weights should sum to one.",
-            lambda x, scores: weigh(x, scores.flatten().softmax(0).view_as(scores))),
-    Mistake("divided by H * W once more: the weights sum to one already, so take the sum, not the mean.",
-            lambda x, scores: (x * over_positions(scores)).mean((2, 3))),
-    Mistake("sigmoid instead of softmax: the weights should sum to one.", lambda x, scores: weigh(x, scores.sigmoid())),
-    Mistake("the softmax is missing: the scores themselves are the weights.", weigh),
-    Mistake("only the position with the largest score is read.",
-            lambda x, scores: weigh(x, F.one_hot(scores.flatten(1).argmax(1), scores[0].numel()).view_as(scores))),
-    Mistake("the scores are not used: that is the plain mean.", lambda x, scores: x.mean((2, 3))),
-    Mistake("the sum over the positions is missing.", lambda x, scores: x * over_positions(scores)),
-    Mistake("keepdim=True leaves two dimensions of size one.",
-            lambda x, scores: weigh(x, over_positions(scores))[..., None, None]),
+def transformer_with(**faults) -> type[Transformer]:
+    return type("Transformer", (Transformer,), faults)
+
+
+START = "the last layer is as it was made: its weights should be 0 and its bias the identity, 1, 0, 0, 0, 1, 0."
+CORNERS = "affine_grid and grid_sample count places in two ways: give align_corners=False to both."
+DETACHED = "it is cut off: detach, item, tolist, numpy or no_grad."
+
+
+@exercise("Mend the transformer", [
+    Mistake(START, transformer_with(random=True)),
+    Mistake(CORNERS, transformer_with(corners=(False, True))),
+    Mistake(DETACHED, transformer_with(cut=True)),
+    Mistake("align_corners is True in both: they agree, but theta then counts from the middles of the border pixels.",
+            transformer_with(corners=(True, True))),
+    Mistake("the bias of the last layer is 0: all places are read from the middle of the picture.", ZeroStart),
+    Mistake("the two rows of theta are exchanged: the first is about columns, the second about rows.",
+            transformer_with(turned=True)),
+    Mistake("one theta for the whole batch: every picture has its own.", SharedTheta),
 ])
-def pool_by(report: Report, answer) -> None:
-    """x (N, C, H, W), scores (N, 1, H, W) -> (N, C)."""
-    for shape in [(2, 3, 4, 5), (3, 3, 4, 4), (2, 2, 2, 6), (1, 4, 1, 3)]:
-        x, scores = numbers(*shape), 2 * numbers(shape[0], 1, *shape[2:], seed=1)
-        compare(report, answer, (x, scores), true_pool(x, scores), f"a {shape} map")
+def mended_transformer(report: Report, answer: type) -> None:
+    """The class of the exercise: channels; parts named localise and last."""
+    module, x = built(report, answer, 2), numbers(3, 2, 6, 9)
+    with torch.no_grad():
+        got = report.tensor(report.call(module, x.clone(), what="forward"), tuple(x.shape))
+    for name in ("localise", "last"):
+        if not hasattr(module, name):
+            report.wrong(f"the class should keep its part {name!r}; it is not there")
+    with torch.no_grad():
+        fresh = report.call(module.last, report.call(module.localise, x.clone(), what="localise"), what="last")
+    gap, first = (got - x).abs().max().item(), torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+    if not torch.allclose(fresh, first.expand_as(fresh), atol=1e-5):
+        bias = "the bias of the last layer is 0: all places are read from the middle of the picture."
+        report.wrong(f"before training theta is {[round(v, 2) for v in fresh[0].tolist()]}, and the picture is not given back "
+                     f"(largest difference {gap:.2f})", bias if not fresh.any() else START)
+    report.right("before training theta is the identity")
+    with torch.no_grad():
+        module.last.weight.copy_(0.1 * numbers(*module.last.weight.shape, seed=3))
+        module.last.bias.copy_(torch.tensor([0.6, 0.2, 0.1, -0.3, 0.5, -0.2]))
+
+    def wanted(x: Tensor) -> Tensor:
+        theta = module.last(module.localise(x)).view(-1, 2, 3)
+        return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False), align_corners=False)
+    compare_module(report, module, x, wanted, "a batch that is zoomed, sheared and moved")
 
 
 def theta(scale: float, across: float, down: float) -> Tensor:
