@@ -81,7 +81,14 @@ def styles(name: str) -> dict[str, object]:
         class Strided(first):
             def forward(self, x):
                 return strided(super().forward(x))
-        found |= {"inherited": Inherited, "wrapped": Wrapped, "strided": Strided}
+        class Noted(first):
+            def __init__(self, *args):
+                super().__init__(*args)
+                self.register_buffer("note", torch.zeros(1))
+        mixed = type("Mixed", (type("Extra", (), {"about": "nothing"}), first), {})
+        found |= {"inherited": Inherited, "strided": Strided, "with a buffer": Noted, "mixed": mixed}
+        if not name.startswith("mended"):      # there the parts keep the names that they had
+            found["wrapped"] = Wrapped
     if kind(name) == "data":
         found |= {"tuples": {k: tuple(v) for k, v in first.items()}, "numpy": {k: np.array(v) for k, v in first.items()},
                   "tensors": {k: torch.tensor(v) for k, v in first.items()}}
