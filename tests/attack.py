@@ -84,7 +84,7 @@ def styles(name: str) -> dict[str, object]:
         class Noted(first):
             def __init__(self, *args):
                 super().__init__(*args)
-                self.register_buffer("note", torch.zeros(1))
+                self.register_buffer("kept_aside", torch.zeros(1))
         mixed = type("Mixed", (type("Extra", (), {"about": "nothing"}), first), {})
         found |= {"inherited": Inherited, "strided": Strided, "with a buffer": Noted, "mixed": mixed}
         if not name.startswith("mended"):      # there the parts keep the names that they had
