@@ -141,10 +141,10 @@ def _patch(ax) -> None:
     wire(ax, (567, 150), (600, 150), arrow=True)
     ax.add_patch(Rectangle((606, 122), 56, 56, facecolor=DARK, edgecolor=MARK, linewidth=2, zorder=3))
     say(ax, 634, 150, "3", size=19, color="#FF5A4D", fontweight="bold")
-    wire(ax, (664, 150), (688, 150), arrow=True)
-    box(ax, 726, 150, 72, 46, "host", CONV)
-    wire(ax, (762, 150), (780, 150), arrow=True)
-    say(ax, 798, 150, "class", size=9)
+    wire(ax, (664, 150), (684, 150), arrow=True)
+    box(ax, 716, 150, 60, 46, "host", CONV)
+    wire(ax, (746, 150), (774, 150), arrow=True)
+    say(ax, 797, 150, "class", size=9)
     for x, y, words in ((84, 30, "picture"), (232, 34, "copy"), (454, 34, "map p"), (634, 112, "patch"),
                         (309, 142, "full size")):
         say(ax, x, y, words, size=8.5, color=GREY)
