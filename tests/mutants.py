@@ -7,13 +7,22 @@ AXES, BASE, CHANNEL, COMBINED, DYNAMIC, EXPORT, FUSION, GATHER, INPUTS, KERNEL, 
     f"course_utils/attention/{name}.py" for name in (
         "axes", "base", "channel", "combined", "dynamic", "export", "fusion", "gather", "inputs", "kernel", "linear", "mixing",
         "__init__", "spatial", "window"))
+INTERVENTIONS = "course_utils/attention/interventions.py"
 
 MUTANTS = [
+    ("frozen: mean over places", INTERVENTIONS, "value.mean(0, keepdim=True)", "value.mean(-1, keepdim=True)"),
+    ("shuffled: everyone keeps the own", INTERVENTIONS, "ring.roll(1)", "ring"),
+    ("swapped: any picture", INTERVENTIONS, "labels[:, None] != labels[None]", "labels[:, None] == labels[:, None]"),
+    ("intervention: left switched on", INTERVENTIONS, "module.editor = before[name]", "pass"),
+
     ("gate: no sigmoid", BASE, "gate = torch.sigmoid(logits)", "gate = logits"),
     ("gate: softmax over the batch", BASE, "gate = torch.sigmoid(logits)", "gate = logits.softmax(0)"),
-    ("gate: input added back", BASE, "return x * gate", "return x + x * gate"),
-    ("gate: added, not multiplied", BASE, "return x * gate", "return x + gate"),
-    ("gate: cut from the gradient", BASE, "return x * gate", "return x * gate.detach()"),
+    ("gate: input added back", BASE, 'return x * self.note("gate", self.gate(x))',
+     'return x + x * self.note("gate", self.gate(x))'),
+    ("gate: added, not multiplied", BASE, 'return x * self.note("gate", self.gate(x))',
+     'return x + self.note("gate", self.gate(x))'),
+    ("gate: cut from the gradient", BASE, 'return x * self.note("gate", self.gate(x))',
+     'return x * self.note("gate", self.gate(x)).detach()'),
     ("gate: identity start not doubled", BASE, "return 2 * gate if", "return gate if"),
     ("gate: start as made doubled", BASE, 'return 2 * gate if self.start == "identity" else gate', "return 2 * gate"),
     ("gate: last layer not zeroed", BASE, "nn.init.zeros_(parameter)", "pass"),
@@ -168,7 +177,7 @@ MUTANTS = [
      "(self.columns)[across[:, None] - across[None]"),
     ("BoT: root of d forgotten", MIXING, "scale = (self.channels // self.heads) ** -0.5", "scale = 1.0"),
     ("BoT: position never scaled", MIXING, "beta=scale if self.scale_position else 1.0)", "beta=1.0)"),
-    ("BoT: softmax over queries", MIXING, "a = logits.softmax(-1)", "a = logits.softmax(-2)"),
+    ("BoT: softmax over queries", MIXING, '"map", logits.softmax(-1))', '"map", logits.softmax(-2))'),
 
     ("efficient: queries over positions", LINEAR, "self.query(x).flatten(2).softmax(1)", "self.query(x).flatten(2).softmax(2)"),
     ("efficient: keys over the batch", LINEAR, "self.key(x).flatten(2).softmax(2)", "self.key(x).flatten(2).softmax(0)"),
@@ -196,8 +205,8 @@ MUTANTS = [
     ("split: groups ignored", KERNEL, "groups=self.radix * groups", "groups=self.radix"),
     ("split: width not raised to the groups", KERNEL, "d += -d % groups", "pass"),
 
-    ("dynamic: routing averaged over the batch", DYNAMIC, "routing = self.route(x)  ",
-     "routing = self.route(x).mean(0, keepdim=True).expand(len(x), -1)  "),
+    ("dynamic: routing averaged over the batch", DYNAMIC, '"weights", self.route(x))',
+     '"weights", self.route(x).mean(0, keepdim=True).expand(len(x), -1))'),
     ("dynamic: temperature ignored", DYNAMIC, "(logits / self.temperature).softmax(1)", "logits.softmax(1)"),
     ("dynamic: groups ignored", DYNAMIC, "groups=n * self.groups)", "groups=n)"),
     ("dynamic: identity without groups", DYNAMIC, "nn.init.dirac_(kernel, groups)", "nn.init.dirac_(kernel)"),

@@ -26,7 +26,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from mutants import BASE, EQUIVALENT, EXPORT, REGISTRY
+from mutants import BASE, EQUIVALENT, EXPORT, INTERVENTIONS, REGISTRY
 from mutants import MUTANTS as MUTANTS_ATTENTION
 from mutants_sockets import MUTANTS_SOCKETS, NOTICE
 
@@ -52,6 +52,8 @@ def choice(file: str) -> list[str]:
         return [f"tests/test_sockets_{name}.py" for name in NOTICE[file]]
     if file == EXPORT:      # its own tests first: what a graph keeps is seen nowhere else
         return [PROPERTIES[-1], *PARITY]
+    if file == INTERVENTIONS:
+        return ["tests/test_interventions.py"]
     if file in (BASE, REGISTRY):
         return [*PARITY, *PROPERTIES]
     names = names_in(file)

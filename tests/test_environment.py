@@ -31,6 +31,7 @@ BROUGHT = {
     "nbconvert": "jupyterlab",
     "jupyter_client": "jupyterlab",
     "packaging": "pytest",
+    "traitlets": "jupyterlab",
 }
 
 

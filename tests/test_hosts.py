@@ -162,10 +162,10 @@ def test_attention_in_the_constructor_is_refused_with_the_way_to_plug_it_in(name
 
 
 def test_no_host_has_an_argument_for_attention():
-    allowed = {"self", "classes", "widths", "blocks", "channels", "factor", "divide", "groups"}
+    allowed = {"self", "classes", "widths", "blocks", "channels", "factor", "divide", "groups", "dilation"}
     for name, host in HOSTS.items():
         assert set(inspect.signature(host).parameters) <= allowed, name
-    assert set(inspect.signature(ZoomHost).parameters) == {"classes", "select"}
+    assert set(inspect.signature(ZoomHost).parameters) == {"classes", "select", "every", "hidden"}
 
 
 @pytest.mark.parametrize("call", [

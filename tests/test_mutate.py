@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import mutate  # noqa: E402  (a script beside this file, not a package)
 
-ONE = ("nothing", mutate.BASE, "return x * gate", "return gate * x")
+ONE = ("nothing", mutate.BASE, 'return x * self.note("gate", self.gate(x))', 'return self.note("gate", self.gate(x)) * x')
 
 
 @pytest.mark.parametrize("name, file, line, mistake", mutate.MUTANTS, ids=[m[0] for m in mutate.MUTANTS])
@@ -32,7 +32,7 @@ def test_every_attention_file_has_mutants_and_every_mutant_a_name():
 
 def test_every_mechanism_is_tried_through_some_file():
     from course_utils import attention
-    files = {m[1] for m in mutate.MUTANTS} - {mutate.BASE, mutate.EXPORT, mutate.REGISTRY}
+    files = {m[1] for m in mutate.MUTANTS} - {mutate.BASE, mutate.EXPORT, mutate.REGISTRY, mutate.INTERVENTIONS}
     assert {name for file in files for name in mutate.names_in(file)} == attention.REGISTRY.keys()
     assert mutate.names_in("course_utils/attention/kernel.py") == ["sk", "split", "condconv", "dynamic_conv"]
 
@@ -77,9 +77,9 @@ def test_the_mistake_is_planted_in_a_copy_and_taken_out_again(monkeypatch):
     monkeypatch.setattr(mutate, "MUTANTS", [ONE, ("other", mutate.BASE, "return 2 * gate if", "return gate if")])
     monkeypatch.setattr(mutate, "first_failure", lambda folder, file: seen.append((folder / file).read_text(encoding="utf-8")))
     mutate.main(["--planted-only"])
-    assert ["return gate * x" in text for text in seen] == [True, False]
+    assert ["self.gate(x)) * x" in text for text in seen] == [True, False]
     assert ["return 2 * gate if" in text for text in seen] == [True, False]
-    assert "return x * gate" in (mutate.ROOT / mutate.BASE).read_text(encoding="utf-8")
+    assert 'return x * self.note("gate", self.gate(x))' in (mutate.ROOT / mutate.BASE).read_text(encoding="utf-8")
 
 
 def test_an_equivalent_mutant_is_printed_and_not_counted(monkeypatch, capsys):
