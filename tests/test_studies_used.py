@@ -26,6 +26,7 @@ def test_a_network_is_measured(name, monkeypatch):
     monkeypatch.setenv("COURSE_REHEARSE", "1")
     monkeypatch.setattr(used, "PICTURES", 60)
     found = used.measured(name, 3)
+    assert "torch" in found.pop("made")
     assert all(0 <= value <= 1 for value in found.values())
     assert len(found) == 9 and "all frozen" in found
 
@@ -43,6 +44,7 @@ def test_the_file_holds_these_networks_and_the_same_changes_for_every_seed():
     for name in recorded:
         runs = used.runs(name)
         assert len({frozenset(seeds) for seeds in runs.values()}) == 1 and set(runs["as trained"]) <= set(used.SEEDS)
+        assert "made" not in runs and all("torch" in seed["made"] for seed in recorded[name].values())
 
 
 def test_a_network_that_is_not_there_is_refused_by_name():

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import os
+import re
 import subprocess
 import symtable
 import sys
@@ -598,6 +599,20 @@ def test_the_exercises_of_a_lesson_are_well_formed(path):
         assert "</summary>\n\n" in folds[-1], f"{e.grade_id}: without a blank line Markdown shows raw text"
         words = folds[-1].rsplit("```", 1)[1].replace("</details>", "").split()
         assert len(words) > 3, f"{e.grade_id}: some words after the code of the solution"
+
+
+BOX = re.compile(r"Difficulty [1-5] of 5, \d+ minutes, (core|good to know|extra; no single answer)\.")
+
+
+@every_lesson
+def test_a_box_says_how_hard_how_long_and_how_important(path):
+    """What has no single answer is extra: a check can only look at whether it is a comparison."""
+    nb = nbformat.read(path, 4)
+    for e in teach.exercises(nb):
+        box = nb.cells[e.cells[0]].source.split("### ")[-1]
+        found = BOX.findall(box)
+        assert len(found) == 1, f"{e.grade_id}: {box[:120]}"
+        assert (found[0] == "extra; no single answer") == ("check.comparison" in e.asserted), e.grade_id
 
 
 @needs_nbgrader

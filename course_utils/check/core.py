@@ -114,7 +114,7 @@ class Report:
             return "a dimension is left over: a mean or sum runs over too few dimensions, or keepdim is not wanted here."
         return ""
 
-    def same(self, got: Tensor, wanted: Tensor, what: str, wrong_values: Any = None) -> None:
+    def same(self, got: Tensor, wanted: Tensor, what: str) -> None:
         """The numbers agree to rounding."""
         if got.is_floating_point() and got.dtype != wanted.dtype:
             self.word(f"(in {str(got.dtype)[6:]}; the layer behind it would want {str(wanted.dtype)[6:]})")

@@ -75,14 +75,18 @@ def asked_to_stop(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Random numbers, gradient mode and default types are afterwards what they were; inside, gradients are on."""
+    """Random numbers, gradient mode and default types are afterwards what they were; inside, gradients are on.
+
+    Of the graphics cards those that are in use already: to ask the others for their numbers would start them.
+    """
+    cards = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     python, numpy, dtype = random.getstate(), np.random.get_state(), torch.get_default_dtype()
     with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng())
+        stack.enter_context(torch.random.fork_rng(devices=cards))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         torch.set_default_dtype(torch.float32)
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)      # torch.manual_seed would seed every card there is
         try:
             yield
         finally:

@@ -55,8 +55,7 @@ def integer(report: Report, got: Any, wanted: int, call: str) -> None:
 
 # ---- functions of tensors
 
-def compare(report: Report, answer: Callable, arguments: tuple, wanted: Tensor, what: str, wrong_values: Any = None,
-            gradient: bool = True) -> None:
+def compare(report: Report, answer: Callable, arguments: tuple, wanted: Tensor, what: str, gradient: bool = True) -> None:
     """Call the learner's function on copies: a tensor of that shape, the same numbers twice, the arguments as they were.
 
     In the first case of a check it is also asked whether a gradient reaches each argument; `gradient=False` for scores, of
@@ -149,8 +148,7 @@ def noise_in(module: nn.Module, size: float = 0.5, seed: int = 3) -> None:
             p.copy_(size * numbers(*p.shape, seed=seed + k))
 
 
-def compare_module(report: Report, module: nn.Module, x: Tensor, wanted: Callable[[Tensor], Tensor], what: str,
-                   gradient: bool = True) -> None:
+def compare_module(report: Report, module: nn.Module, x: Tensor, wanted: Callable[[Tensor], Tensor], what: str) -> None:
     """The learner's module gives what `wanted` gives: in both modes, for a second input, again for the first; and it learns.
 
     `wanted` knows the module's weights; norms must not be inside, since they do different things in the two modes.
@@ -179,7 +177,7 @@ def compare_module(report: Report, module: nn.Module, x: Tensor, wanted: Callabl
     run(other, ", for other numbers")
     run(x, ", called again")
     module.train(was)
-    if gradient and not report.following:
+    if not report.following:
         learns(report, module, x)
 
 

@@ -13,7 +13,7 @@ UPRIGHT = 7             # so many labels fit below columns of dots; more of them
 @styled
 def dots(results: dict, reference=None, reference_label: str | None = None,
          ylabel: str = "accuracy on unseen digits", title: str | None = None, families: dict | None = None,
-         pairs: bool = False, interval: bool = True, solved: float | None = None):
+         pairs: bool = False, interval: bool = True):
     """Every seed as a dot, beside it the mean with its 95 % t-interval; in columns, or rows for many labels.
 
     Args:
@@ -21,8 +21,7 @@ def dots(results: dict, reference=None, reference_label: str | None = None,
         reference: a value, or {label: value}: a dashed line with its name (chance, a ceiling).
         families: label -> family, for the colour; otherwise the mechanism named in the label decides.
         pairs: join the same seed from label to label by a thin line; all labels need the same seeds.
-        interval: False where seeds fall in clumps, of which the interval of a mean says nothing: dots only.
-        solved: count the seeds above this accuracy, "4 of 5", instead of their mean; then there is no interval.
+        interval: False where an interval of the mean says nothing: dots only. For runs that solve a task or guess: `solved`.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results: wanted a dict label -> values by seed, got {results!r}")
@@ -33,10 +32,10 @@ def dots(results: dict, reference=None, reference_label: str | None = None,
         raise ValueError(f"pairs: wanted the same seeds for all labels, got {counts}")
     lines = reference_lines(reference, reference_label)
     flat, single = len(values) > UPRIGHT, max(counts.values()) == 1
-    interval = interval and solved is None and not single
+    interval = interval and not single
     size = (8.2, 1.2 + 0.42 * len(values)) if flat else (min(8.2, 2.6 + 1.25 * len(values)), 3.7)
     fig = new_figure(*size, title)
-    ax, words, told, shown = fig.add_subplot(), [], [], list(lines.values())
+    ax, words, shown = fig.add_subplot(), [], list(lines.values())
 
     def put(draw, position, value, **how):
         draw(*((value, position) if flat else (position, value)), **how)
@@ -62,22 +61,17 @@ def dots(results: dict, reference=None, reference_label: str | None = None,
         shown += [*v, *([low, high] if interval and len(v) > 1 else [])]
         spread = (f"95 % interval {number(low)} to {number(high)}" if interval and len(v) > 1 else
                   "no interval" if len(v) == 1 else f"lowest {number(v.min())}, highest {number(v.max())}")
-        told.append(number(mean) if solved is None else f"{(v > solved).sum()} of {len(v)}")
-        counted = "" if solved is None else f"{told[-1]} above {number(solved)}, "
-        words.append(f"{label}: {counted}mean {number(mean)}, {spread}, {len(v)} seed{'s' * (len(v) > 1)}.")
+        words.append(f"{label}: mean {number(mean)}, {spread}, {len(v)} seed{'s' * (len(v) > 1)}.")
     limits = value_limits(shown, [*lines.values(), *np.concatenate(list(values.values()))])
-    what = "mean" if solved is None else f"seeds above {number(solved)}"      # what the number beside a label is
     key = "one run each" if single else "one mark per seed" + ("; bar: mean and 95 % t-interval" if interval else "")
     key += "; thin lines: same seed" if pairs else ""
     room = (fig.get_figwidth() - 1.6) / len(values) - 0.1
     if flat:
-        names = [f"{k}   {n}" for k, n in zip(values, told, strict=True)]
+        names = [f"{k}   {number(v.mean())}" for k, v in values.items()]
         ax.set(xlim=limits, ylim=(len(values) - 0.5, -0.5), xlabel=ylabel)
-        key = "\n".join([key + ("" if single else f"; number: {what}"), *(f"dashed: {k} {number(v)}" for k, v in lines.items())])
+        key = "\n".join([key + ("" if single else "; number: mean"), *(f"dashed: {k} {number(v)}" for k, v in lines.items())])
     else:
-        names = [wrap(k, room, 9) + f"\n{'' if single or solved is not None else 'mean '}{n}" for k, n in
-                 zip(values, told, strict=True)]
-        key += "" if solved is None else f"; number: {what}"
+        names = [wrap(k, room, 9) + f"\n{'' if single else 'mean '}{number(v.mean())}" for k, v in values.items()]
         ax.set(ylim=limits, xlim=(-0.5, len(values) - 0.5), ylabel=ylabel)
     along, across = (ax.yaxis, ax.xaxis) if flat else (ax.xaxis, ax.yaxis)
     along.set_ticks(range(len(values)), names)

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from datetime import date
 
 import torch
 import torch.nn.functional as F
@@ -74,21 +75,23 @@ def named(means: Tensor, labels: Tensor) -> float:
     return ((a[fit_on:] @ rule).argmax(1) == labels[fit_on:]).float().mean().item()
 
 
-def measured(name: str, seed: int) -> dict[str, float]:
-    """Train the network of that name with that seed; accuracy on unseen pictures, with each change."""
+def measured(name: str, seed: int) -> dict[str, float | str]:
+    """Train the network of that name with that seed; accuracy on unseen pictures, with each change, and where it was made."""
     trial, device = replace(NETWORKS[name], seed=seed), best_device()
     stream, test = material(trial, device)
     net = network(trial, device).to(device)
     fit(net, stream, lr=trial.lr, progress=False)
     few = Batch(*(part[:PICTURES] for part in test))
-    return scores(net, few, cue(trial.task, few))
+    made = f"{device.type}, torch {torch.__version__}, {date.today()}"
+    return scores(net, few, cue(trial.task, few)) | {"made": made}
 
 
 def runs(name: str) -> dict[str, dict[int, float]]:
     """What was changed -> seed -> accuracy of the recorded networks of that name."""
     recorded = json.loads(shipped(PATH).read_text("utf-8"))
     seeds = names.find("network", name, recorded)
-    return {words: {int(seed): found[words] for seed, found in seeds.items()} for words in next(iter(seeds.values()))}
+    return {words: {int(seed): found[words] for seed, found in seeds.items()}
+            for words in next(iter(seeds.values())) if words != "made"}
 
 
 def main() -> None:

@@ -174,11 +174,11 @@ def arm_rows(study: Study, results: Iterable[Result]) -> tuple[list[str], list[l
 
 
 def solved_rows(runs: Mapping[str, Mapping[int, float]], level: float) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of a table of arms whose seeds solve a task or do not: how many end above `level`, and how those end."""
+    """Head and rows of a table of arms whose seeds solve a task or do not: how many end at `level` or above, and where."""
     rows = []
     for arm, seeds in runs.items():
-        there = [accuracy for accuracy in seeds.values() if accuracy > level]
+        there = [accuracy for accuracy in seeds.values() if accuracy >= level]
         found = stats.share(len(there), len(seeds))
         rows.append([arm, f"{found.k} of {found.n}", f"{found.low:.2f} to {found.high:.2f}",
                      f"{sum(there) / len(there):.3f}" if there else "", f"{min(seeds.values()):.3f}"])
-    return ["arm", f"above {level:g}", "95 % interval", "mean of those", "lowest of all"], rows
+    return ["arm", f"{level:g} or more", "95 % interval", "mean of those", "lowest of all"], rows
