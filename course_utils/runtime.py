@@ -54,14 +54,21 @@ class Course:
         else:
             raise AssertionError(f"measured, and it does not hold here: {sentence}")
 
-    def guessed(self, guess: Any, came_out: Any, within: float = 0.0) -> None:
-        """Print a guess beside what came out; `...` stands for none. Numbers agree if they are `within` so much."""
+    def guessed(self, guess: Any, came_out: Any = ..., within: float = 0.0) -> None:
+        """Print a guess beside what came out; `...` stands for none. Numbers agree if they are `within` so much.
+
+        Without `came_out` the guess alone: what came out is in the figure or the table beside it.
+        """
+        result = "" if came_out is ... else f" What came out: {came_out}."
         if guess is ... or guess is None:
-            print(f"No guess yet: write yours above, and run again. What came out: {came_out}.")
+            print(f"No guess yet: write yours above, and run again.{result}")
+            return
+        if came_out is ...:
+            print(f"Your guess: {guess}.")
             return
         numbers = all(isinstance(value, int | float) for value in (guess, came_out))
         near = abs(guess - came_out) <= within if numbers else str(guess).strip().lower() == str(came_out).lower()
-        print(f"Your guess: {guess}. What came out: {came_out}. {'As you thought.' if near else 'Not as you thought: why?'}")
+        print(f"Your guess: {guess}.{result} {'As you thought.' if near else 'Not as you thought: why?'}")
 
 
 def best_device() -> torch.device:

@@ -182,6 +182,13 @@ def test_a_guess_is_compared_with_what_came_out(guess, came_out, said, capsys):
     assert said in out and f"What came out: {came_out}." in out
 
 
+@pytest.mark.parametrize("guess, said", [(..., "No guess yet: write yours above, and run again.\n"),
+                                         ("late", "Your guess: late.\n")])
+def test_a_guess_may_be_compared_with_a_figure(guess, said, capsys):
+    Course(CPU, "quick", 0).guessed(guess)
+    assert capsys.readouterr().out == said
+
+
 @pytest.mark.parametrize("holds", [True, False])
 def test_a_rehearsal_claims_nothing(holds, capsys):
     Course(CPU, "quick", 0, rehearsal=True).claim("SE beats the plain host", holds)

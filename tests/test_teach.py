@@ -601,7 +601,7 @@ def test_the_exercises_of_a_lesson_are_well_formed(path):
         assert len(words) > 3, f"{e.grade_id}: some words after the code of the solution"
 
 
-BOX = re.compile(r"Difficulty [1-5] of 5, \d+ minutes, (core|good to know|extra; no single answer)\.")
+BOX = re.compile(r"^Difficulty [1-5] of 5, \d+ minutes, (core|good to know|extra; no single answer)\.", re.M)
 
 
 @every_lesson
