@@ -3,11 +3,11 @@
 Name, file, the text as it stands (exactly once in the file), the text with the mistake.
 """
 
-(BUILD, CHOOSE, DOCTOR, FINDER, FUSE, HEAD, MEET, PATHS, PLACES, PLUG, PROBE, PROOF, RECEIPT, RECORD, REPLACE, SKIP, SURGERY,
- UNITS, WALK) = (
+(BUILD, CHOOSE, DOCTOR, FINDER, FUSE, HEAD, LISTS, MEET, PATHS, PLACES, PLUG, PROBE, PROOF, RECEIPT, RECORD, REPLACE, SKIP,
+ SURGERY, UNITS, WALK) = (
     f"course_utils/sockets/{name}.py" for name in (
-        "build choose doctor finder fuse head meet paths places plug probe proof receipt record replace skip surgery units walk"
-    ).split())
+        "build choose doctor finder fuse head lists meet paths places plug probe proof receipt record replace skip surgery units "
+        "walk").split())
 
 # The tests of each file that can notice, the likeliest first: tests/test_sockets_NAME.py.
 NOTICE = {
@@ -18,6 +18,7 @@ NOTICE = {
     DOCTOR: ("doctor",),
     FINDER: ("list", "placement", "own", "blocks", "inputs", "kernel"),
     FUSE: ("fuse", "identity"),
+    LISTS: ("lists",),
     MEET: ("fuse", "errors"),
     PROOF: ("proof", "walk"),
     PLACES: ("errors", "receipt"),
@@ -27,12 +28,22 @@ NOTICE = {
     PROBE: ("cases", "list", "proof", "start"),
     RECEIPT: ("kernel", "receipt"),
     REPLACE: ("kernel", "placement", "torch"),
-    SKIP: ("identity", "fuse", "unplug"),
-    SURGERY: ("forward", "identity", "unplug", "surgery"),
+    SKIP: ("lists", "identity", "fuse", "unplug"),
+    SURGERY: ("lists", "forward", "identity", "unplug", "surgery"),
     UNITS: ("blocks", "list", "placement", "cases"),
 }
 
 MUTANTS_SOCKETS = [
+    ("lists: another length goes unnoticed", LISTS, "!= keys(wanted)", "== ()"),
+    ("lists: a list that became a tuple is refused", LISTS, "(found.keys, tuple(map(keys, found.parts)))", "found"),
+    ("lists: what is nested is not taken apart", LISTS, "return given if holds in (Tensor, Unread) else holds",
+     "return given"),
+    ("lists: numbers are fixed", LISTS, "isinstance(value, str | bool)", "isinstance(value, str | bool | int)"),
+    ("lists: an OrderedDict becomes a dict", LISTS, 'tracer.create_node("call_function", OrderedDict, (pairs,), {})',
+     'tracer.create_node("call_function", dict, (pairs,), {})'),
+    ("skip: what modules give is not taken apart", SKIP, "self.calls.get(self.path_of_module(module), Unread)", "Unread"),
+    ("skip: arguments by name are not taken apart", SKIP, "self.arguments.get(argument.node.target, Unread)", "Unread"),
+    ("surgery: a forward called by name gets a stand-in", SURGERY, "args if x is ABSENT else (x, *args)", "(x, *args)"),
     ("surgery: order of plugging, not of the network", SURGERY, "sorted(after, key=lambda n: rank(n, AFTER))", "after"),
     ("surgery: after is before", SURGERY, '(before if side == "before" else after)', '(before if side != "before" else after)'),
     ("surgery: own forward ignored", SURGERY, "own = self._plugged_own\n        called_back", "own = None\n        called_back"),

@@ -31,10 +31,11 @@ def test_every_section_is_run():
 def test_a_detector_of_torchvision_and_its_parts():
     page = run(PAGE, "FCOS and Faster R-CNN")
     net = page["net"]
-    assert [len(page[part]) for part in ("backbone", "pyramid", "head")] == [8, 4, 8]
+    assert [len(page[part]) for part in ("backbone", "sums", "pyramid", "head")] == [8, 3, 4, 8]
     assert {place.calls for place in page["head"].places} == {5}, "one head, five levels"
-    assert "fuse" in list_sockets(net.backbone.fpn, inputs=(net.backbone.body(pictures()),)).missing
-    assert unplug(net) == 20
+    with pytest.raises(ValueError, match=r"given one OrderedDict of 4 \(0, 1, 2, 3\)"):
+        net.backbone.fpn(dict(list(net.backbone.body(pictures()).items())[1:]))
+    assert unplug(net) == 23
 
 
 @pytest.mark.full
@@ -336,6 +337,11 @@ def ultralytics(tmp_path, monkeypatch):
 def test_yolo_and_what_fusing_does_to_it(ultralytics):
     page = run(PAGE, "YOLO (ultralytics)")
     assert len(page["receipt"]) == 10
+    model = page["YOLO"]("yolov8n.yaml")
+    rows = [f"model.{row}" for row in (11, 14, 17, 20)]
+    neck = plug_in(model.model, "attention_gate", at="fuse", layers=rows, input_size=64)
+    model.fuse()
+    assert [place.skip.joins for place in neck.places] == ["cat"] * 4 and doctor(model.model, pictures())
     for at, options in (("inner", {}), ("post", {"unit": "conv", "layers": "model.*.cv2.conv"})):
         model = page["YOLO"]("yolov8n.yaml")
         plug_in(model.model, "se", at=at, input_size=64, **options)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
+from .lists import Held
+
 if TYPE_CHECKING:
     from .record import Call, Node, Run
 
@@ -25,6 +27,7 @@ class Meeting(NamedTuple):
     joins: str                  # "add" or "cat"
     channels: tuple[int, int]
     turned: bool
+    held: Held = Held()         # what goes through that forward in lists and dicts
 
 
 class Fuse(nn.Module):
@@ -121,7 +124,7 @@ def meetings(run: Run, lines: list[Node]) -> list[tuple[Node, Meeting]]:
             one, other = node.inputs
             turned = way(run, one, other) < way(run, other, one)
             a, b = (other, one) if turned else (one, other)
-            found.append((node, Meeting(number, JOINS[node.function], (a.shape[1], b.shape[1]), turned)))
+            found.append((node, Meeting(number, JOINS[node.function], (a.shape[1], b.shape[1]), turned, node.owner.held)))
     return found
 
 

@@ -11,6 +11,8 @@ from itertools import chain
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from .lists import Held, has_tensors, held, look_into
+
 
 @dataclass(eq=False)
 class Node:
@@ -51,9 +53,17 @@ class Call:
     begin: int                  # number of nodes before it
     own: bool                   # its forward was the object's, not the class's
     given: frozenset = frozenset()      # its arguments that were not None, by position or name
+    lists: Held = Held()        # its arguments that were lists or dicts of tensors
+    gave: object = None         # what it gave back, if that was one: its Holds
     output: Node | None = None
     outputs: tuple[Node, ...] = ()
     inside: list[Call] = field(default_factory=list)
+
+    @property
+    def held(self) -> Held:
+        """What went through its forward in lists and dicts."""
+        start = len(self.name) + 1 if self.name else 0
+        return self.lists._replace(calls=tuple((c.name[start:], c.gave) for c in self.inside if has_tensors(c.gave)))
 
     def within(self, other: Call) -> bool:
         """Is this call the other one, or somewhere inside it?"""
@@ -213,13 +223,14 @@ class Recorder(TorchFunctionMode):
         parent = self.stack[-1] if self.stack else None
         first = self.of(args[:1]) if args and isinstance(args[0], Tensor) else ()
         call = Call(name, module, parent, first[0] if first else None, self.of((args, kwargs)), len(self.nodes), own,
-                    frozenset(key for key, value in (*enumerate(args), *kwargs.items()) if value is not None))
+                    frozenset(key for key, value in (*enumerate(args), *kwargs.items()) if value is not None),
+                    held(args, kwargs))
         if parent:
             parent.inside.append(call)
         self.calls.append(call)
         self.stack.append(call)
         out = forward(*args, **kwargs)
         self.stack.pop()
-        call.outputs = self.of(out)
+        call.outputs, call.gave = self.of(out), look_into(out)
         call.output = call.outputs[0] if len(call.outputs) == 1 else None
         return out

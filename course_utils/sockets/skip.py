@@ -8,6 +8,7 @@ because a record says what was computed, and only torch.fx can write that down a
 from __future__ import annotations
 
 import operator
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,7 @@ import torch
 from torch import fx, nn
 
 from .fuse import CONCATENATIONS, Meeting, lines_in
+from .lists import Held, Unread, in_order, refuse_others, taken_apart
 from .walk import RUNNING
 
 if TYPE_CHECKING:
@@ -28,15 +30,30 @@ class Skip(NamedTuple):
 
     addition: int
     operand: int
+    held: Held = Held()      # what goes through that forward in lists and dicts
 
 
 class OneForward(fx.Tracer):
     """Traces the forward that a class has without attention, and leaves the modules inside as they are."""
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: nn.Module, held: Held):
         super().__init__()
+        self.arguments, self.calls = dict(held.arguments), dict(held.calls)
         if hasattr(module, "_plugged_host"):
             self.traced_func_name = "_plugged_bare"
+
+    def create_args_for_root(self, *args, **kwargs):
+        function, (module, *given) = super().create_args_for_root(*args, **kwargs)
+        for i, argument in enumerate(given):
+            if isinstance(argument, fx.Proxy):
+                given[i] = taken_apart(argument, self.arguments.get(i, self.arguments.get(argument.node.target, Unread)))
+        return function, [module, *given]
+
+    def call_module(self, module: nn.Module, *args):
+        return taken_apart(super().call_module(module, *args), self.calls.get(self.path_of_module(module), Unread))
+
+    def create_arg(self, value):
+        return in_order(self, value) if isinstance(value, OrderedDict) else super().create_arg(value)
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
         return True
@@ -47,14 +64,14 @@ def additions(graph: fx.Graph) -> list[fx.Node]:
     return lines_in(graph, ADDITIONS)
 
 
-def traced(module: nn.Module) -> fx.Graph | None:
+def traced(module: nn.Module, held: Held) -> fx.Graph | None:
     """The steps of the forward of a module's class; None where they cannot be read, or differ between training and evaluation."""
     was, graphs = module.training, []
     RUNNING.walking.append(module)
     try:
         for mode in (True, False):
             module.training = mode
-            graphs.append(OneForward(module).trace(module))
+            graphs.append(OneForward(module, held).trace(module))
     except Exception:      # a forward may do anything; fx can read only some of it
         return None
     finally:
@@ -67,7 +84,7 @@ def can_be_rewritten(call: Call, count: int, find: Callable[[fx.Graph], list[fx.
     """Does torch.fx see as many such lines as the run did? Otherwise it has read other lines than those that ran."""
     if call.own:      # the run was that of the object's own forward, which fx does not read
         return False
-    graph = traced(call.module)
+    graph = traced(call.module, call.held)
     if graph is None or len(lines := find(graph)) != count:
         return False
     # torch.fx takes every input for given; a forward that was called without one, as an optional skip, went another way.
@@ -89,7 +106,8 @@ def with_attention_in_lines(module: nn.Module, lines: dict[str, Skip | Meeting])
     Raises:
         ValueError: torch.fx cannot read it.
     """
-    graph = traced(module)
+    held = next(iter(lines.values())).held      # the same of all: they are lines of one forward
+    graph = traced(module, held)
     if graph is None:
         raise ValueError(f"the forward of {module._plugged_host.__name__} cannot be read by torch.fx: no attention on its skip")
     sums = [(node, list(node.all_input_nodes)) for node in additions(graph)]
@@ -107,4 +125,11 @@ def with_attention_in_lines(module: nn.Module, lines: dict[str, Skip | Meeting])
             attended = graph.call_module(name, (operands[line.operand],))
         node.replace_input_with(operands[line.operand], attended)
         operands[line.operand] = attended      # one more on this skip comes behind this one
-    return type(fx.GraphModule(module, graph)).forward
+    forward = type(fx.GraphModule(module, graph)).forward
+    if not held.arguments:
+        return forward
+
+    def checked(self, *args, **kwargs):
+        refuse_others(type(self)._plugged_host.__name__, args, kwargs, held)
+        return forward(self, *args, **kwargs)
+    return checked

@@ -20,6 +20,8 @@ from .walk import RUNNING, walkers
 BEFORE = ("input", "inner", "pre")
 AFTER = ("inner", "post", "identity", "after_add", "between", "head")
 
+ABSENT = object()      # what a forward that is called by name alone gets as its first argument
+
 MEMORY = "_attention_places"      # where the network notes what was plugged into it
 
 
@@ -40,22 +42,23 @@ class Plugged:
     _plugged_body = None        # the forward of the class with attention in its lines
     _plugged_own = None         # the forward of the object
 
-    def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
+    def forward(self, x: Tensor | None = ABSENT, *args, **kwargs) -> Tensor:
         own = self._plugged_own
         called_back = own is not None and any(running is own for running in RUNNING.forwards)
         if not called_back:
             for name in self._plugged_before:
                 x = self._modules[name](x)
+        args = args if x is ABSENT else (x, *args)
         if own is not None and not called_back:
             RUNNING.forwards.append(own)
             try:
-                x = own(x, *args, **kwargs)
+                x = own(*args, **kwargs)
             finally:
                 RUNNING.forwards.pop()
         elif self._plugged_body:
-            x = self._plugged_body(self, x, *args, **kwargs)
+            x = self._plugged_body(self, *args, **kwargs)
         else:
-            x = super().forward(x, *args, **kwargs)
+            x = super().forward(*args, **kwargs)
         if not called_back:
             for name in self._plugged_after:
                 x = self._modules[name](x)

@@ -134,7 +134,7 @@ def residual(run: Run, node: Node, convs: list[Call]) -> Unit | None:
 def line_of(run: Run, unit: Unit) -> tuple[Skip, int]:
     """Where the skip of a residual unit is in the forward of its module, and how many additions there are in it."""
     sums = [node for node in run.nodes if node.owner is unit.call and is_addition(run, node)]
-    return Skip(sums.index(unit.add), unit.add.inputs.index(unit.skip)), len(sums)
+    return Skip(sums.index(unit.add), unit.add.inputs.index(unit.skip), unit.call.held), len(sums)
 
 
 def innermost(run: Run, units: list[Unit]) -> list[Unit]:
