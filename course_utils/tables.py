@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from IPython.display import display
+
 
 def as_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in plain text, numbers to the right."""
@@ -19,12 +21,18 @@ def as_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
 
 
-def as_html(head: Sequence[str], rows: Sequence[Sequence[str]], foot: str) -> str:
-    """The same table for a notebook."""
+def as_html(head: Sequence[str], rows: Sequence[Sequence[str]], foot: str = "") -> str:
+    """The same table for a notebook, with a sentence below it."""
     def line(tag: str, cells: Sequence[str]) -> str:
         return "<tr>" + "".join(f"<{tag} style='text-align:left'>{html.escape(str(c))}</{tag}>" for c in cells) + "</tr>"
     return (f"<table><thead>{line('th', head)}</thead><tbody>{''.join(line('td', r) for r in rows)}</tbody></table>"
-            f"<p>{html.escape(foot)}</p>")
+            + (f"<p>{html.escape(foot)}</p>" if foot else ""))
+
+
+def show(head: Sequence[str], rows: Sequence[Sequence[str]], foot: str = "") -> None:
+    """The table below a cell: HTML, whose lines break inside of a column on a narrow page, and text where there is no HTML."""
+    text = as_text(head, rows) + (f"\n{foot}" if foot else "")
+    display({"text/html": as_html(head, rows, foot), "text/plain": text}, raw=True)
 
 
 def as_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
