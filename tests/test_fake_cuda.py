@@ -139,7 +139,8 @@ PLUGGED = [*((net, at, USUAL[at]) for net in NETS for at in SOCKETS if at in USU
            *(("small_resnet", at, name) for at, name in MORE)]
 
 
-@pytest.mark.parametrize("net, at, name", PLUGGED, ids=["-".join(case) for case in PLUGGED])
+@pytest.mark.parametrize("net, at, name", [
+    pytest.param(*case, id="-".join(case), marks=pytest.mark.full if case[0] == "resnet18" else ()) for case in PLUGGED])
 def test_every_socket(net, at, name, monkeypatch):
     host = NETS[net](10)
     if at in list_sockets(host).missing:

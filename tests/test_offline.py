@@ -81,6 +81,7 @@ def test_a_notebook_kernel_is_refused_and_loopback_works(tmp_path):
     assert REFUSED in seen["outside"] and seen["loopback"] == "reached"
 
 
+@pytest.mark.full
 @needs_guard
 def test_plain_pytest_runs_the_lessons_under_the_guard(tmp_path):
     """A copy of the settings with one small lesson, and `pytest` as a reader types it, from a clean shell."""

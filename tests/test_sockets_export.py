@@ -96,6 +96,7 @@ def page(tmp_path, monkeypatch):
     return made
 
 
+@pytest.mark.full
 def test_a_stopped_run_goes_on_where_it_was(page, monkeypatch):
     """Catches rows of other versions under these, and rows that are made twice."""
     tool.main([])

@@ -196,6 +196,7 @@ def page(tmp_path, monkeypatch):
     return made
 
 
+@pytest.mark.full
 def test_a_stopped_run_goes_on_where_it_was(page, monkeypatch):
     tool.main([])
     whole = tool.PAGE.read_text(encoding="utf-8")

@@ -37,6 +37,7 @@ def collected(folder, *options):
     return [line.partition("/")[2] for line in shown.splitlines() if "::" in line]
 
 
+@pytest.mark.full
 def test_plain_pytest_takes_the_costly_tests_out_and_full_brings_them_back(tmp_path):
     lesson, long, other = "lesson.ipynb::Cell 0", "test_teach.py::test_", "test_a.py::test_"
     assert collected(tmp_path) == [lesson, long + "quick", other + "quick"]
