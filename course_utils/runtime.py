@@ -57,8 +57,11 @@ class Course:
     def guessed(self, guess: Any, came_out: Any = ..., within: float = 0.0) -> None:
         """Print a guess beside what came out; `...` stands for none. Numbers agree if they are `within` so much.
 
-        Without `came_out` the guess alone: what came out is in the figure or the table beside it.
+        Of a set the order does not matter, nor whether the guess is a list, a tuple or a set. Without `came_out` the guess
+        alone: what came out is in the figure or the table beside it.
         """
+        any_order = isinstance(came_out, set)
+        came_out = sorted(came_out) if any_order else came_out
         result = "" if came_out is ... else f" What came out: {came_out}."
         if guess is ... or guess is None:
             print(f"No guess yet: write yours above, and run again.{result}")
@@ -66,8 +69,12 @@ class Course:
         if came_out is ...:
             print(f"Your guess: {guess}.")
             return
-        numbers = all(isinstance(value, int | float) for value in (guess, came_out))
-        near = abs(guess - came_out) <= within if numbers else str(guess).strip().lower() == str(came_out).lower()
+        if any_order and isinstance(guess, list | tuple | set | frozenset):
+            near = {str(value).strip().lower() for value in guess} == {str(value).lower() for value in came_out}
+        elif all(isinstance(value, int | float) for value in (guess, came_out)):
+            near = abs(guess - came_out) <= within
+        else:
+            near = guess == came_out or str(guess).strip().lower() == str(came_out).lower()
         print(f"Your guess: {guess}.{result} {'As you thought.' if near else 'Not as you thought: why?'}")
 
 

@@ -86,3 +86,18 @@ def test_a_spread_host_has_the_weights_of_the_plain_one_and_a_larger_window():
     first = SmallHost(2).state_dict()
     torch.manual_seed(0)
     assert all(torch.equal(first[name], value) for name, value in spread(2).state_dict().items())
+
+
+@pytest.mark.parametrize("dilation, meets", [(1, 0.0), (2, 0.0), (4, 1.0)])
+def test_in_how_many_pictures_a_window_reaches_ink_of_both_digits(dilation, meets):
+    """The lesson says: 23 pixels in none of 2,000, 39 in all. One digit is in the upper half, the other in the lower."""
+    batch = make("relate", 2000, split="test", seed=2)
+    ink = (batch.x.amax(1) > 0.3) & batch.mask
+    view = receptive_field(spread(2, dilation))
+    met = torch.zeros(len(ink), dtype=torch.bool)
+    spans = [(max(first, 0), min(last, 47) + 1) for first, last in map(view.span, range(12))]
+    for top, bottom in spans:
+        for left, right in spans:
+            inside = ink[:, :, left:right]
+            met |= inside[:, top:24].any((1, 2)) & inside[:, 24:max(bottom, 24)].any((1, 2))
+    assert met.float().mean() == meets

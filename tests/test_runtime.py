@@ -175,11 +175,20 @@ def test_a_claim_that_holds_is_printed(holds, capsys):
 @pytest.mark.parametrize("guess, came_out, said", [
     (..., "green", "No guess yet"), (None, 3, "No guess yet"), ("Green ", "green", "As you thought"), ("red", "green", "Not as"),
     (0.5, 0.51, "As you thought"), (0.5, 0.9, "Not as"), ("half", 0.5, "Not as"), (3, 3, "As you thought"),
+    (["b", "a"], ["a", "b"], "Not as"), ({"b": 1, "a": 2}, {"a": 2, "b": 1}, "As you thought"),
 ])
 def test_a_guess_is_compared_with_what_came_out(guess, came_out, said, capsys):
     Course(CPU, "quick", 0).guessed(guess, came_out, within=0.1)
     out = capsys.readouterr().out
     assert said in out and f"What came out: {came_out}." in out
+
+
+@pytest.mark.parametrize("guess, said", [(["B ", "a"], "As you thought"), (("a", "b"), "As you thought"), ({"a"}, "Not as"),
+                                         ("a", "Not as"), (..., "No guess yet")])
+def test_the_order_of_a_set_is_nobodys_guess(guess, said, capsys):
+    Course(CPU, "quick", 0).guessed(guess, {"b", "a"})
+    out = capsys.readouterr().out
+    assert said in out and "What came out: ['a', 'b']." in out
 
 
 @pytest.mark.parametrize("guess, said", [(..., "No guess yet: write yours above, and run again.\n"),

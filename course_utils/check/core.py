@@ -109,7 +109,7 @@ class Report:
         if got.ndim == len(shape) and sorted(got.shape) == sorted(shape):
             return "two dimensions are swapped, or a mean or sum runs over the wrong one."
         if got.ndim < len(shape):
-            return "a mean or sum runs over too many dimensions (dim=(2, 3) are the positions), or keepdim is missing."
+            return "a mean or sum runs over too many dimensions (the positions are the last two), or keepdim is missing."
         if got.ndim > len(shape):
             return "a dimension is left over: a mean or sum runs over too few dimensions, or keepdim is not wanted here."
         return ""

@@ -81,7 +81,7 @@ SAME = "two arms have the same accuracies, seed by seed: is it one network twice
     Mistake(NOT_PAIRED, {"plain": ARMS["plain"], "gate": ARMS["gate"][:2]}),
     Mistake(OTHER_SEEDS, {"plain": {10: 0.33, 11: 0.31, 12: 0.34}, "gate": {20: 0.91, 21: 0.95, 22: 0.88}}),
     Mistake("two seeds say little; use at least three.", {k: v[:2] for k, v in ARMS.items()}),
-    Mistake("an accuracy lies between 0 and 1; these look like percentages.",
+    Mistake("an accuracy lies between 0 and 1; these look like percentages or losses.",
             {k: [100 * a for a in v] for k, v in ARMS.items()}),
     Mistake("all seeds gave exactly the same number: was the seed used?", {"plain": [0.33] * 3, "gate": [0.9] * 3}),
     Mistake("some accuracies are not numbers: a trial failed.", {"plain": ARMS["plain"], "gate": [0.9, float("nan"), 0.9]}),
@@ -148,7 +148,8 @@ def fair(report: Report, arms: dict[Any, dict[Any, float]]) -> None:
     if whole := [name for name, arm in values.items() if all(isinstance(a, int) for a in arm)]:
         report.wrong(f"the arm {whole[0]!r} holds {values[whole[0]]}", WHOLE)
     if any(not 0 <= a <= 1 for a in every):
-        report.wrong("some accuracies are outside 0 to 1", "an accuracy lies between 0 and 1; these look like percentages.")
+        report.wrong("some accuracies are outside 0 to 1",
+                     "an accuracy lies between 0 and 1; these look like percentages or losses.")
     if all(len(set(arm)) == 1 for arm in values.values()):
         report.wrong("no spread over the seeds", "all seeds gave exactly the same number: was the seed used?")
     twice = [pair for pair in combinations(arms, 2) if arms[pair[0]] == arms[pair[1]]]

@@ -76,6 +76,10 @@ STACKS = [[(3, 1)], [(3, 1), (3, 1)], [(3, 2), (3, 1)], [(2, 2), (3, 1)], [(3, 2
             lambda layers: sum(kernel for kernel, _ in layers)),
     Mistake("a layer is spread by the strides of all layers before it, multiplied; its own stride is not among them.",
             lambda layers: 1 + sum((kernel - 1) * stride for kernel, stride in layers)),
+    Mistake("only the first layer counts: is the return inside of the loop?", lambda layers: layers[0][0]),
+    Mistake("a layer is (kernel, stride), in this order; here they are taken the other way round.",
+            lambda layers: true_window([(stride, kernel) for kernel, stride in layers])),
+    Mistake("with size and step 0 at the start nothing grows: both begin at 1.", lambda layers: 0),
 ])
 def window_of(report: Report, answer) -> None:
     """[(kernel, stride), ...] -> pixels across, Araujo et al. 2019, eq. 2."""
@@ -107,6 +111,12 @@ def _steps(layers):
             lambda maps, mask: (maps * mask).mean((1, 2))),
     Mistake("averaged over the pictures; one score for each is wanted.",
             lambda maps, mask: ((maps * mask).sum((1, 2)) / maps.sum((1, 2))).mean().expand(len(maps))),
+    Mistake("maps[mask] does not tell any more which picture a value is from: multiply by the mask, then sum each picture.",
+            lambda maps, mask: maps[mask].sum() / maps.sum((1, 2))),
+    Mistake("divided by the largest value: a share is a part of the total.",
+            lambda maps, mask: (maps * mask).sum((1, 2)) / maps.amax((1, 2))),
+    Mistake("inside divided by outside: a share is inside divided by all.",
+            lambda maps, mask: (maps * mask).sum((1, 2)) / (maps * ~mask).sum((1, 2))),
 ])
 def hit_share(report: Report, answer) -> None:
     """maps (N, H, W) not negative, mask (N, H, W) bool -> (N,), the share of each map that lies in its mask."""
@@ -138,7 +148,7 @@ def can_compare(report: Report, answer: Any) -> None:
     """Letters A to F: those of the changed networks that are no sum of votes any more."""
     if isinstance(answer, dict) or not isinstance(answer, str | set | frozenset | list | tuple):
         report.wrong(f'letters were expected, such as {{"A", "B"}}, got {type(answer).__name__}')
-    words = answer.replace(",", " ").split() if isinstance(answer, str) else list(answer)
+    words = answer.replace(",", " ").replace(" and ", " ").split() if isinstance(answer, str) else list(answer)
     letters = {str(letter).strip().upper() for word in words for letter in (word if isinstance(answer, str) else [word])}
     if strange := sorted(letters - STILL_VOTES.keys() - COMPARES.keys()):
         report.wrong(f"{strange[0]!r} is none of the letters A to F")
