@@ -167,6 +167,7 @@ class Deaf(Gate):
 
 @pytest.mark.parametrize("block, message", [
     (lambda net: frozen(nn.Conv2d(3, 3, 1)), "no mechanism in this Conv2d.*plug_in"),
+    (lambda net: frozen(net, at=1), "at=1 is no name. Names are layer1"),
     (lambda net: frozen(net, at="layer9.*"), "'layer9.*' names no mechanism of this SmallHost. It has: layer1"),
     (lambda net: shuffled(net, at=["layer1.*", "post"]), "'post' names no mechanism"),
     (lambda net: swapped(net, torch.zeros(6)), "at least two classes, got shape .6,. with 1"),

@@ -25,7 +25,10 @@ def chosen(net: nn.Module, at: At) -> dict[str, Mechanism]:
     if not found:
         raise ValueError(f"no mechanism in this {type(net).__name__}, so there is no gate to change. Plug one in first: "
                          "plug_in(net, 'se', at='post').")
-    patterns = ["*"] if at is None else [at] if isinstance(at, str) else list(at)
+    patterns = ["*"] if at is None else at if isinstance(at, list | tuple) else [at]
+    if strange := [pattern for pattern in patterns if not isinstance(pattern, str)]:
+        raise ValueError(f"at={strange[0]!r} is no name. Names are {', '.join(found)}. A star stands for anything: "
+                         "at='layer1.*'.")
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in found):
             raise ValueError(f"at={pattern!r} names no mechanism of this {type(net).__name__}. It has: {', '.join(found)}. "

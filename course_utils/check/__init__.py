@@ -5,7 +5,8 @@ No check compares with an answer of the learner; each is tested on the wrong ans
 
 from .lesson_00 import apply_gate, channel_means, comparison, guess_among
 from .lesson_01 import can_compare, hit_share, window_of
-from .lesson_02 import identity_start, se
+from .lesson_02 import se
+from .lesson_02_start import identity_start
 from .lesson_03 import seen_pixels, spatial_gate
 from .lesson_04 import coordinate_gate, simam, whose_gate
 from .lesson_05 import attend, double_attention, largest_map

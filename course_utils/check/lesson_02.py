@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..attention import SE
-from .report import Mistake, NotAttempted, Report, built, compare_module, exercise, noise_in, numbers
+from .report import Mistake, Report, built, compare_module, exercise, noise_in, numbers
 
 
 class Wrong(nn.Module):
@@ -59,6 +59,15 @@ class HiddenIsReduction(Wrong):
         self.squeeze, self.excite = nn.Linear(channels, reduction), nn.Linear(reduction, channels)
 
 
+class OneMore(Wrong):
+    """A hidden width of another rule than max(1, channels // reduction)."""
+
+    def __init__(self, channels: int, reduction: int = 16):
+        nn.Module.__init__(self)
+        hidden = channels // reduction + 1
+        self.squeeze, self.excite = nn.Linear(channels, hidden), nn.Linear(hidden, channels)
+
+
 class NoBias(Wrong):
     def __init__(self, channels: int, reduction: int = 16):
         super().__init__(channels, reduction)
@@ -109,6 +118,14 @@ SE_MISTAKES = {
     "minimum": Mistake("with fewer channels than reduction no hidden unit is left: at least 1, max(1, channels // reduction).",
                        NoMinimum),
     "bias": Mistake("the layers have no biases.", NoBias),
+    "one more": Mistake("the hidden width is one too large: max(1, channels // reduction), not channels // reduction + 1.",
+                        OneMore),
+    "before": Mistake("the ReLU stands before the first layer; it belongs between the two.",
+                      wrong(pool=lambda self, x: torch.relu(x.mean((2, 3))), middle=lambda self, h: h)),
+    "twice": Mistake("the gate is twice the sigmoid; here it is the sigmoid itself.",
+                     wrong(last=lambda self, s: 2 * torch.sigmoid(s))),
+    "one mean": Mistake("the mean runs over the channels too: each channel has a mean of its own.",
+                        wrong(pool=lambda self, x: x.mean((1, 2, 3))[:, None].expand(-1, x.shape[1]))),
 }
 
 
@@ -134,7 +151,7 @@ def copy_weights(target: nn.Module, source: nn.Module, channels: int, hidden: in
 @exercise("Your SE", list(SE_MISTAKES.values()))
 def se(report: Report, answer) -> None:
     """A class (channels, reduction) -> module that equals SE after copying the weights."""
-    for channels, reduction, shape in [(12, 4, (2, 12, 5, 7)), (20, 3, (3, 20, 4, 4)), (6, 2, (1, 6, 3, 8)),
+    for channels, reduction, shape in [(20, 4, (2, 20, 5, 7)), (20, 3, (3, 20, 4, 4)), (6, 2, (1, 6, 3, 8)),
                                        (4, 8, (2, 4, 3, 5))]:
         hidden, x = max(1, channels // reduction), 2 * numbers(*shape)
         module = built(report, answer, channels, reduction)
@@ -142,6 +159,7 @@ def se(report: Report, answer) -> None:
         count, wanted_count = sum(p.numel() for p in module.parameters()), 2 * channels * hidden + hidden + channels
         if count != wanted_count:
             causes = {0: "forward", channels: "minimum", 2 * channels**2 + 2 * channels: "width",
+                      2 * channels * (channels // reduction + 1) + channels // reduction + 1 + channels: "one more",
                       2 * channels * reduction + reduction + channels: "reduction", 2 * channels * hidden: "bias"}
             report.wrong(f"{count} parameters with channels={channels}, reduction={reduction}; expected {wanted_count}",
                          SE_MISTAKES[causes[count]].cause if count in causes else "")
@@ -163,98 +181,3 @@ def symptoms(report: Report, module: nn.Module, x: Tensor) -> None:
         report.wrong("a picture gets another result in a batch than by itself", guess=SE_MISTAKES["batch"].cause)
     if (y / x).min() > 0.4999:
         report.wrong("no gate is below one half, whatever the picture and the weights", guess=SE_MISTAKES["relu"].cause)
-
-
-class Multiplied(nn.Module):
-    """A gate with an identity start, and one thing to get wrong."""
-
-    def __init__(self, channels: int, scale: float = 2.0, weight: float | None = 0.0, bias: float = 0.0,
-                 first: float | None = None):
-        super().__init__()
-        self.squeeze, self.excite, self.scale = nn.Linear(channels, channels), nn.Linear(channels, channels), scale
-        if weight is not None:
-            nn.init.constant_(self.excite.weight, weight)
-        nn.init.constant_(self.excite.bias, bias)
-        if first is not None:
-            nn.init.constant_(self.squeeze.weight, first)
-            nn.init.constant_(self.squeeze.bias, first)
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits = self.excite(torch.relu(self.squeeze(x.mean((2, 3)))))
-        return x * self.scale * torch.sigmoid(logits)[:, :, None, None]
-
-
-class Frozen(Multiplied):
-    def forward(self, x: Tensor) -> Tensor:
-        return x + 0 * super().forward(x)
-
-
-class Logits(Multiplied):
-    """What is added instead of multiplied, or is that of another picture, or is left out in evaluation mode."""
-
-    def __init__(self, channels: int, how: str):
-        super().__init__(channels)
-        self.how = how
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits = self.excite(torch.relu(self.squeeze(x.mean((2, 3)))))[:, :, None, None]
-        return {"added": lambda: x + logits, "first": lambda: x * 2 * torch.sigmoid(logits[:1]),
-                "train": lambda: x * 2 * torch.sigmoid(logits) if self.training else x}[self.how]()
-
-
-def variant(base: type = Multiplied, **options) -> type[nn.Module]:
-    return type("Variant", (base,), {"__init__": lambda self, channels: base.__init__(self, channels, **options)})
-
-
-@exercise("Start at the identity", [
-    Mistake("a sigmoid of zero is one half: multiply it by 2.", variant(scale=1.0)),
-    Mistake("a large bias only comes close: sigmoid(4) is 0.982, and its slope is small.", variant(scale=1.0, bias=4.0)),
-    Mistake("the last layer's weights are not zero, so the gate still depends on x.", variant(weight=None)),
-    Mistake("everything is zero, the first layer too: then neither layer ever has a gradient.", variant(first=0.0)),
-    Mistake("the gate is switched off for good: its parameters have no gradient after two steps.", variant(Frozen)),
-    Mistake("the last layer's bias is not zero.", variant(bias=0.5)),
-    Mistake("the logits are added to x; a gate multiplies.", variant(Logits, how="added")),
-    Mistake("every picture gets the gate of the first one of its batch.", variant(Logits, how="first")),
-    Mistake("in evaluation mode the gate is left out.", variant(Logits, how="train")),
-])
-def identity_start(report: Report, answer) -> None:
-    """A class channels -> module that returns x exactly before training, and learns within two steps."""
-    module, x = built(report, answer, 6), numbers(4, 6, 5, 7)
-    got = report.tensor(report.call(module, x, what="forward"), tuple(x.shape), "forward")
-    if not torch.equal(got, x):
-        size = (got / x).median().item()
-        cause = (report.mistakes[0].cause if abs(size - 0.5) < 1e-4 else report.mistakes[1].cause if 0.9 < size < 0.9999
-                 else report.mistakes[5].cause if (got / x).std() < 1e-5 else report.mistakes[2].cause)
-        report.wrong(f"before training the output should be x; it is {size:.3f} times x in the median", cause)
-    report.right("before training the output is x, to the bit")
-    parameters = dict(module.named_parameters())
-    if not parameters:
-        raise NotAttempted
-    seen, goal = dict.fromkeys(parameters, 0.0), numbers(4, 6, 5, 7, seed=1)
-    for _ in range(2):      # by hand: to import torch.optim takes seconds
-        module.zero_grad()
-        (module(x) - goal).square().mean().backward()
-        for name, p in parameters.items():
-            if p.grad is not None:
-                seen[name] += p.grad.abs().sum().item()
-                with torch.no_grad():
-                    p -= 0.5 * p.grad
-    if dead := [name for name, total in seen.items() if not total > 0]:
-        report.wrong(f"no gradient within two steps: {', '.join(dead)}",
-                     report.mistakes[4].cause if len(dead) == len(seen) else report.mistakes[3].cause)
-    report.right("every parameter has a gradient within two steps")
-    is_a_gate(report, module, x)
-
-
-def is_a_gate(report: Report, module: nn.Module, x: Tensor) -> None:
-    """After two steps: one number for each channel of a picture, from that picture, and the same in evaluation mode."""
-    with torch.no_grad():
-        y, alone = module(x), torch.cat([module(one[None]) for one in x])
-        asleep = module.eval()(x)
-    if ((y / x).flatten(2).std(2) > 1e-3).any():
-        report.wrong("after two steps of training y / x differs from place to place", report.mistakes[6].cause)
-    if not torch.allclose(y, alone, atol=1e-4):
-        report.wrong("a picture gets another result in a batch than by itself", report.mistakes[7].cause)
-    if not torch.allclose(y, asleep, atol=1e-4):
-        report.wrong("another result in evaluation mode", report.mistakes[8].cause)
-    report.right("what it learns is a gate, one number for each channel of a picture")

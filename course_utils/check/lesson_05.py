@@ -9,9 +9,11 @@ from .report import Mistake, Report, close_number, compare, exercise, numbers
 
 
 @exercise("The largest map", [
-    Mistake("that is for one picture and one head; there are 16 pictures with 4 heads each.", 211),
+    Mistake("a factor of 64 is missing: 16 pictures with 4 heads each, or 16 pictures and 4 bytes.", 211),
+    Mistake("nothing was counted but the weights: there are 16 pictures, 4 heads and 4 bytes for each.", 299),
+    Mistake("that is the number of places, 74 times 74; asked is the side of the square.", 5476),
     Mistake("a factor of 4 is missing: there are 4 heads, each with a map of its own, and a float32 takes 4 bytes.", 105),
-    Mistake("that is for one picture; the batch has 16.", 149),
+    Mistake("a factor of 16 is missing: the pictures of the batch, or 4 heads of 4 bytes.", 149),
     Mistake("that is rounded up: it needs a little more than 8 GB.", 75),
     Mistake("a map has a whole number of places along its side: round down.", 74.767),
     Mistake("that is the number of places; asked is the side of the square.", 5590),
@@ -57,6 +59,14 @@ def true_attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             lambda q, k, v: (q @ k.mT * q.shape[-1] ** -0.5).softmax(2)),
     Mistake("the weights collect the keys; they should collect the values.", lambda q, k, v: like_attend()(q, k, k)),
     Mistake("the values are added back; here the weights alone decide.", lambda q, k, v: v + like_attend()(q, k, v)),
+    Mistake("the softmax runs over the pictures (dim 0), and nothing is divided by the root.", like_attend(lambda q: 1.0, dim=0)),
+    Mistake("the softmax runs over the queries (dim 1), and nothing is divided by the root.", like_attend(lambda q: 1.0, dim=1)),
+    Mistake("the softmax runs over the queries (dim 1), and the root multiplies.",
+            like_attend(lambda q: q.shape[-1] ** 0.5, dim=1)),
+    Mistake("the root belongs to the products, before the softmax; behind it the weights no longer sum to one.",
+            lambda q, k, v: like_attend(lambda q: 1.0)(q, k, v) / q.shape[-1] ** 0.5),
+    Mistake("the weights are transposed: row i holds what query i takes.",
+            lambda q, k, v: (q @ k.mT * q.shape[-1] ** -0.5).softmax(2).mT @ v),
 ])
 def attend(report: Report, answer) -> None:
     """q, k, v (N, L, d) -> (N, L, d)."""
@@ -97,6 +107,9 @@ def true_double(a: Tensor, b: Tensor, v: Tensor) -> Tensor:
             lambda a, b, v: a @ b.softmax(2).mT),
     Mistake("each bag has its features divided by the number of positions; the weights sum to one already.",
             like_double(gather=lambda b: b.softmax(2) / b.shape[2])),
+    Mistake("both softmaxes are missing.", like_double(lambda b: b, lambda v: v)),
+    Mistake("the softmax of b runs over the pictures of the batch (dim 0).", like_double(gather=lambda b: b.softmax(0))),
+    Mistake("the softmax of v runs over the pictures of the batch (dim 0).", like_double(distribute=lambda v: v.softmax(0))),
 ])
 def double_attention(report: Report, answer) -> None:
     """a (N, m, L), b (N, n, L), v (N, n, L) -> (N, m, L)."""

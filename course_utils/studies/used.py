@@ -1,4 +1,4 @@
-"""Does a trained network use its gates? Each is frozen, alone and with others, and the network is scored again. Lessons 02, 03.
+"""Does a trained network use its gates? Each is frozen, alone and with others, and scored again. Lessons 02, 03, 05.
 
     python -m course_utils.studies.used          trains what data/used.json does not hold yet
     studies.used.runs("ECA after every convolution")      what was changed -> seed -> accuracy
@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import names
-from ..attention import frozen, swapped
+from ..attention import frozen, shuffled, swapped
+from ..attention.interventions import changing
 from ..paths import DATA, shipped
 from ..runtime import best_device
 from ..tasks import Batch
@@ -28,13 +29,14 @@ from ..train import fit, predict
 from .trial import Trial, material, network
 
 PATH = DATA / "used.json"
-SEEDS = tuple(range(700, 703))
 PICTURES = 1000
 NETWORKS = {
     "ECA after every convolution": Trial("what", mechanism="eca", start="as_made"),
     "15x15 after every convolution": Trial("nearest", mechanism="spatial_gate", options={"kernel_size": 15}, start="as_made",
                                            steps=600),
+    "non-local after layer 3": Trial("relate", mechanism="non_local", layers="layer3.*", start="as_made", steps=400),
 }
+SEEDS = {name: tuple(range(700, 705 if trial.task == "relate" else 703)) for name, trial in NETWORKS.items()}
 
 
 def cue(task: str, batch: Batch) -> Tensor:
@@ -58,10 +60,21 @@ def changes(net: nn.Module, labels: Tensor, layers: Sequence[int]) -> Iterator[t
     yield "all swapped", swapped(net, labels)      # each picture has the gates of one that asks for something else
 
 
-def scores(net: nn.Module, batch: Batch, labels: Tensor, layers: Sequence[int] = (1, 2, 3, 4)) -> dict[str, float]:
-    """What is changed -> accuracy on the batch, all of it in one pass: a mean gate is that of the pictures that run together."""
+def changes_of_maps(net: nn.Module) -> Iterator[tuple[str, AbstractContextManager]]:
+    """The same for mixing, whose maps are (N, heads, places that ask, places that give)."""
+    yield "as trained", nullcontext()
+    yield "frozen", frozen(net)
+    yield "of another picture", shuffled(net)
+    yield "one map for all that ask", changing(net, None, lambda a: a.mean(2, True).expand_as(a))
+
+
+def scores(net: nn.Module, batch: Batch, labels: Tensor | None, layers: Sequence[int] = (1, 2, 3, 4)) -> dict[str, float]:
+    """What is changed -> accuracy on the batch, all of it in one pass: a mean gate is that of the pictures that run together.
+
+    `labels`: what each picture asks for (N,); None: the network mixes, and its maps are changed.
+    """
     found = {}
-    for words, change in changes(net, labels, layers):
+    for words, change in changes_of_maps(net) if labels is None else changes(net, labels, layers):
         with change:
             right = predict(net, batch.x, chunk=len(batch.x)).argmax(1).cpu() == batch.y.cpu()
         found[words] = round(right.float().mean().item(), 4)
@@ -83,7 +96,7 @@ def measured(name: str, seed: int) -> dict[str, float | str]:
     fit(net, stream, lr=trial.lr, progress=False)
     few = Batch(*(part[:PICTURES] for part in test))
     made = f"{device.type}, torch {torch.__version__}, {date.today()}"
-    return scores(net, few, cue(trial.task, few)) | {"made": made}
+    return scores(net, few, None if trial.task == "relate" else cue(trial.task, few)) | {"made": made}
 
 
 def runs(name: str) -> dict[str, dict[int, float]]:
@@ -97,7 +110,7 @@ def runs(name: str) -> dict[str, dict[int, float]]:
 def main() -> None:
     recorded = json.loads(PATH.read_text("utf-8")) if PATH.exists() else {}
     for name in NETWORKS:
-        for seed in SEEDS:
+        for seed in SEEDS[name]:
             of_name = recorded.setdefault(name, {})
             if str(seed) not in of_name:
                 of_name[str(seed)] = measured(name, seed)
