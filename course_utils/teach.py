@@ -13,6 +13,7 @@ the whole answer cell with the answer in it, without marks).
 import argparse
 import ast
 import copy
+import dis
 import os
 import re
 import sys
@@ -93,6 +94,15 @@ def mark_answer(source: str, solution: str, where: str) -> str:
                      f"Python ({problem}). Correct it, or put the marks around whole statements.")
 
 
+def names_set(cell) -> set[str]:
+    """The names that a code cell leaves in the notebook; none for a cell that is no plain Python."""
+    try:
+        code = compile(cell.source, "cell", "exec")
+    except SyntaxError:
+        return set()
+    return {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_NAME"}
+
+
 def exercises(nb) -> list[Exercise]:
     """The exercises of a notebook, in order. ValueError, naming the cell, where one is not well formed."""
     found, ids, beyond = [], set(), nbformat.v4.new_raw_cell()
@@ -127,6 +137,11 @@ def exercises(nb) -> list[Exercise]:
         code = CODE_BLOCK.search(next(filter(SOLUTION_FOLD.match, pieces), ""))
         need(code, f"{where}: no Solution fold with a ```python block after its check. Wanted: Markdown with "
                    "<details><summary>Solution</summary>, the whole answer cell as code, </details>.")
+        asked = set(re.findall(r"(?m)^check\.\w+\((\w+)\)", check.source))
+        for j, cell in enumerate(nb.cells[:i]):
+            taken = asked & names_set(cell) if cell.cell_type == "code" else ()
+            need(not taken, f"{where}: its check is of {', '.join(map(repr, taken))}, which cells[{j}] sets too. Left empty, "
+                            "the exercise would be judged by that. Choose another name in one of them.")
         found.append(Exercise(name, cells, got["points"], code[2].strip("\n"),
                               mark_answer(answer.source, code[2], where), asserted))
     return found

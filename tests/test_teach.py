@@ -149,6 +149,10 @@ def set_meta(index, **values):
     return lambda nb: nb.cells[index].metadata["nbgrader"].update(values)
 
 
+def set_source(index, source):
+    return lambda nb: nb.cells[index].update(source=source)
+
+
 def remove(start, stop=None):
     return lambda nb: nb.cells.__delitem__(slice(start, stop))
 
@@ -164,6 +168,8 @@ MISTAKES = {  # what is done to lesson(); the cell that the message names; words
     "check that is not asserted": (edit(4, "check.d", "ok = check.d"), 3, "at the start of a line"),
     "second call on the line": (edit(4, ")", "); check.place(1)"), 3, "at the start of a line"),
     "check without an answer": (remove(6, 8), 6, "the check 'ex2_check' has no exercise"),
+    "a name that the lesson sets": (set_source(1, "for my_choice in (1, 2):\n    pass"), 7, "cells[1] sets too"),
+    "a function that the lesson has": (set_source(1, "def double(x):\n    return x"), 3, "'double', which"),
     "no box": (edit(2, "### Exercise 1", "Work"), 3, "no box"),
     "answer comes first": (remove(0, 3), 0, "no box"),
     "no fold": (edit(5, "<summary>Solution", "<summary>Third hint"), 3, "no Solution fold"),

@@ -58,13 +58,14 @@ def variant(base: type = Multiplied, **options) -> type[nn.Module]:
     Mistake("the gate is switched off for good: its parameters have no gradient after two steps.", variant(Frozen)),
     Mistake("the last layer's bias is not zero.", variant(bias=0.5)),
     Mistake("the logits are added to x; a gate multiplies.", variant(Logits, how="added")),
-    Mistake("every picture gets the gate of the first one of its batch.", variant(Logits, how="first")),
+    Mistake("pictures meet in it: each gets a gate that others of its batch have a part in.", variant(Logits, how="first")),
     Mistake("in evaluation mode the gate is left out.", variant(Logits, how="train")),
     Mistake("one number for the whole picture: each channel has a gate of its own.", variant(Logits, how="mean")),
     Mistake("the first layer starts at zero; it should be the last.", variant(weight=None, bias=0.5, first=0.0)),
     Mistake("with logits of zero this gate is 0, and nothing of x is left: 2 * sigmoid(0) or 1 + tanh(0) is 1.",
             variant(scale=0.0)),
     Mistake("with logits of zero this is twice x: the gate is 1 already, or x is added back.", variant(scale=4.0)),
+    Mistake("1 + sigmoid(0) is 1.5: with tanh it would be 1.", variant(scale=3.0)),
 ])
 def identity_start(report: Report, answer) -> None:
     """A class channels -> module that returns x exactly before training, and learns within two steps."""
@@ -73,7 +74,7 @@ def identity_start(report: Report, answer) -> None:
     if not torch.equal(got, x):
         size = (got / x).median().item()
         report.wrong(f"before training the output should be x; it is {size:.3f} times x in the median",
-                     report.mistakes[why_not_x(module, got / x)].cause)
+                     "" if (number := why_not_x(module, got / x)) is None else report.mistakes[number].cause)
     report.right("before training the output is x, to the bit")
     parameters = dict(module.named_parameters())
     if not parameters:
@@ -96,13 +97,13 @@ def identity_start(report: Report, answer) -> None:
     is_a_gate(report, module, x)
 
 
-def why_not_x(module: nn.Module, gate: Tensor) -> int:
+def why_not_x(module: nn.Module, gate: Tensor) -> int | None:
     """The number of the mistake, from what the last layer holds and what its gate is; the exercise names both layers."""
     size = gate.median().item()
     last, first = getattr(module, "excite", None), getattr(module, "squeeze", None)
     zero = [isinstance(layer, nn.Linear) and not layer.weight.any() for layer in (last, first)]
     if zero[0] and not last.bias.any() or not isinstance(last, nn.Linear):
-        return 0 if abs(size - 0.5) < 1e-4 else 11 if abs(size) < 1e-4 else 12 if abs(size - 2) < 1e-4 else 1
+        return next((number for number, wanted in {0: 0.5, 11: 0.0, 12: 2.0, 13: 1.5}.items() if abs(size - wanted) < 1e-4), None)
     if zero[0]:
         return 1 if 0.9 < size < 0.9999 else 5
     return 10 if zero[1] else 2
