@@ -142,11 +142,12 @@ def test_a_gate_in_a_neck_is_that_by_hand():
 
 
 @pytest.mark.parametrize("cls", [Neck, Pyramid])
-def test_it_can_be_traced_and_exported(cls):
+def test_it_can_be_traced_compiled_and_exported(cls):
     net, x = made(cls).eval(), x_of()
     stir(nn.ModuleList(plug_in(net, "attention_gate", "fuse", input_size=(3, 12, 16)).modules(net)))
     wanted = values(net(x))
-    for got in (torch.export.export(net, (x,)).module()(x), torch.jit.trace(net, x, strict=False)(x)):
+    for got in (torch.export.export(net, (x,)).module()(x), torch.jit.trace(net, x, strict=False)(x),
+                torch.compile(net, backend="eager", fullgraph=True)(x)):
         for one, other in zip(values(got), wanted, strict=True):
             torch.testing.assert_close(one, other)
 

@@ -34,7 +34,7 @@ class Held(NamedTuple):
         return f"Held({told(self)})"
 
 
-Unread = object()
+UNREAD = object()
 MAPPINGS = (dict, OrderedDict)
 
 
@@ -50,22 +50,22 @@ def has_tensors(holds) -> bool:
 
 
 def look_into(value):
-    """What it holds; `Unread` where there is anything that may be another in the next run."""
+    """What it holds; `UNREAD` where there is anything that may be another in the next run."""
     if isinstance(value, Tensor):
         return Tensor
     if value is None or isinstance(value, str | bool):
         return value
     if type(value) not in (list, tuple, *MAPPINGS):
-        return Unread
+        return UNREAD
     keys = tuple(value) if type(value) in MAPPINGS else tuple(range(len(value)))
     parts = tuple(look_into(value[key]) for key in keys)
-    return Unread if Unread in parts else Holds(type(value), keys, parts)
+    return UNREAD if UNREAD in parts else Holds(type(value), keys, parts)
 
 
 def taken_apart(given: fx.Proxy, holds):
     """The container itself, with a stand-in for each tensor in it."""
     if not isinstance(holds, Holds):
-        return given if holds in (Tensor, Unread) else holds
+        return given if holds in (Tensor, UNREAD) else holds
     parts = [taken_apart(given[key], part) for key, part in zip(holds.keys, holds.parts, strict=True)]
     return holds.kind(zip(holds.keys, parts, strict=True) if holds.kind in MAPPINGS else parts)
 

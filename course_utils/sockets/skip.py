@@ -16,7 +16,7 @@ import torch
 from torch import fx, nn
 
 from .fuse import CONCATENATIONS, Meeting, lines_in
-from .lists import Held, Unread, in_order, refuse_others, taken_apart
+from .lists import UNREAD, Held, in_order, refuse_others, taken_apart
 from .walk import RUNNING
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ class OneForward(fx.Tracer):
         function, (module, *given) = super().create_args_for_root(*args, **kwargs)
         for i, argument in enumerate(given):
             if isinstance(argument, fx.Proxy):
-                given[i] = taken_apart(argument, self.arguments.get(i, self.arguments.get(argument.node.target, Unread)))
+                given[i] = taken_apart(argument, self.arguments.get(i, self.arguments.get(argument.node.target, UNREAD)))
         return function, [module, *given]
 
     def call_module(self, module: nn.Module, *args):
-        return taken_apart(super().call_module(module, *args), self.calls.get(self.path_of_module(module), Unread))
+        return taken_apart(super().call_module(module, *args), self.calls.get(self.path_of_module(module), UNREAD))
 
     def create_arg(self, value):
         return in_order(self, value) if isinstance(value, OrderedDict) else super().create_arg(value)
