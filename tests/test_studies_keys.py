@@ -44,6 +44,7 @@ KEPT = {
     "10_depth_reach_again": (32, "1e3683667fab7417"),
     "02_multiply": (24, "285e05ae61bad468"),
     "03_reach": (32, "aa7e429a86da2348"),
+    "04_curves": (32, "4cc404d9eb2eac2a"), "05_curves": (48, "719639c7343a0e7d"),
     "05_bot": (24, "f045476b570d546a"),
     "06_cooled": (24, "6922128d3d7d17d4"),
     "01_votes": (20, "7cba7dd0c08430b6"),

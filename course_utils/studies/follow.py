@@ -87,6 +87,22 @@ position = Study(
     {"plain": {"layers": ()}, "BoT": {"mechanism": "bot", "options": {"size": (16, 16)}},
      "non-local": {"mechanism": "non_local"}},
     (("BoT", "non-local"), ("BoT", "plain")), ("accuracy", "take_off"), SEEDS, ceiling=0.975)
+# The first studies of these two lessons hold no curves.
+two_gates = Study(
+    "04_curves", "Lesson 04: a spatial gate, CBAM and coordinate attention after every convolution, on `nearest`, with curves.",
+    {"task": "nearest", "steps": 600, **AS_MADE},
+    {"plain": {}, "spatial gate": spatial(15), "CBAM": {"mechanism": "cbam", "options": {"kernel_size": 15, "reduction": 4}},
+     "coordinate": {"mechanism": "coordinate"}},
+    (("spatial gate", "plain"), ("CBAM", "spatial gate"), ("coordinate", "plain")), ("accuracy", "take_off"), SEEDS,
+    ceiling=0.975)
+MIXING = {f"{name}, layer {layer}": {"mechanism": mechanism, "layers": f"layer{layer}.*"}
+          for name, mechanism in {"non-local": "non_local", "GC": "gc", "linear": "efficient"}.items()
+          for layer in ((3,) if name == "linear" else (3, 4))}
+mixing = Study(
+    "05_curves", "Lesson 05: one mixing block on `relate`, after the third convolution or after the last, with curves.",
+    {"task": "relate", "steps": 400, **AS_MADE}, {"plain": {}, **MIXING},
+    (("non-local, layer 3", "plain"), ("GC, layer 3", "non-local, layer 3"), ("GC, layer 4", "non-local, layer 4")),
+    ("accuracy", "take_off"), SEEDS, ceiling=1.0)
 cooled = Study(
     "06_cooled", "Lesson 06: dynamic convolution at one temperature throughout, and cooled while it trains, as in the paper.",
     {"task": "what", "at": "instead", **AS_MADE},
@@ -106,5 +122,5 @@ limits = Study(
 
 FOLLOW: tuple[Study, ...] = (confirmed(what, ("plain", "ECA, input", "SE, input")), confirmed(nearest, ("plain",)), equal_reach,
                              one_summary, confirmed(shuffled), confirmed(apart), residual, clothes, photographs,
-                             confirmed(norms), one_relu, reach_again, multiply, reach, position, cooled, by_hand,
-                             limits)
+                             confirmed(norms), one_relu, reach_again, multiply, reach, position, two_gates, mixing,
+                             cooled, by_hand, limits)
