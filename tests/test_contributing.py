@@ -269,7 +269,7 @@ def cut_to_a_handful(path):
     cells, (imports,) = nb.cells[:2], (c for c in nb.cells if c.source.startswith("import torch\n"))
     title, box, fold = cells[0], nb.cells[answer - 1], nb.cells[answer + 2]
     title.source = title.source.replace("# 00 · Start here", "# 99 · Toy")
-    box.source = "## Exercises\n\n### Exercise 1 · Recall\n\nA guess among five."
+    box.source = "## Exercises\n\n### Exercise 1 · Recall\n\nDifficulty 1 of 5, 2 minutes, core. A guess among five."
     fold.source = fold.source.partition("\n\n### ")[0]
     training = nbformat.v4.new_code_cell(
         'net = hosts.SmallHost().to(course.device)\nplug_in(net, "eca", at="input", input_size=56)\n'
