@@ -259,3 +259,17 @@ def test_everything_can_be_shown():
 
 def test_numbers_are_the_same_everywhere():
     assert torch.equal(numbers(3, seed=1), numbers(3, seed=1)) and not torch.equal(numbers(3), numbers(3, seed=1))
+
+
+def test_a_gate_without_a_bias_is_told_what_its_start_lacks(capsys):
+    """The cause is read off the last layer, which need not have a bias."""
+    class Half(nn.Module):
+        def __init__(self, channels):
+            super().__init__()
+            self.squeeze, self.excite = nn.Linear(channels, channels), nn.Linear(channels, channels, bias=False)
+            nn.init.zeros_(self.excite.weight)
+
+        def forward(self, x):
+            return x * torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean((2, 3))))))[:, :, None, None]
+    assert check.identity_start(Half) is False
+    assert "multiply it by 2" in capsys.readouterr().out

@@ -102,7 +102,8 @@ def why_not_x(module: nn.Module, gate: Tensor) -> int | None:
     size = gate.median().item()
     last, first = getattr(module, "excite", None), getattr(module, "squeeze", None)
     zero = [isinstance(layer, nn.Linear) and not layer.weight.any() for layer in (last, first)]
-    if zero[0] and not last.bias.any() or not isinstance(last, nn.Linear):
+    silent = zero[0] and (last.bias is None or not last.bias.any())      # a layer without biases is allowed
+    if silent or not isinstance(last, nn.Linear):
         return next((number for number, wanted in {0: 0.5, 11: 0.0, 12: 2.0, 13: 1.5}.items() if abs(size - wanted) < 1e-4), None)
     if zero[0]:
         return 1 if 0.9 < size < 0.9999 else 5
