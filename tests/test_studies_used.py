@@ -28,7 +28,7 @@ def test_a_network_is_measured(name, monkeypatch):
     found = used.measured(name, 3)
     assert "torch" in found.pop("made")
     assert all(0 <= value <= 1 for value in found.values())
-    assert len(found) == (4 if name == "non-local after layer 3" else 9) and any("frozen" in words for words in found)
+    assert len(found) == (5 if name == "non-local after layer 3" else 9) and any("frozen" in words for words in found)
 
 
 def test_a_linear_rule_names_what_a_mean_tells_and_guesses_where_it_tells_nothing():

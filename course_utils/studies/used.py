@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import names
-from ..attention import frozen, shuffled, swapped
-from ..attention.interventions import changing
+from ..attention import REGISTRY, frozen, shuffled, swapped
+from ..attention.interventions import changing, others
 from ..paths import DATA, shipped
 from ..runtime import best_device
 from ..tasks import Batch
@@ -66,6 +66,8 @@ def changes_of_maps(net: nn.Module) -> Iterator[tuple[str, AbstractContextManage
     yield "frozen", frozen(net)
     yield "of another picture", shuffled(net)
     yield "one map for all that ask", changing(net, None, lambda a: a.mean(2, True).expand_as(a))
+    # The mean of maps may be one that the network has never met; the map of another place is one that it knows.
+    yield "map of another that asks", changing(net, None, lambda a: a[:, :, others(a.shape[2], 0).to(a.device)])
 
 
 def scores(net: nn.Module, batch: Batch, labels: Tensor | None, layers: Sequence[int] = (1, 2, 3, 4)) -> dict[str, float]:
@@ -96,7 +98,8 @@ def measured(name: str, seed: int) -> dict[str, float | str]:
     fit(net, stream, lr=trial.lr, progress=False)
     few = Batch(*(part[:PICTURES] for part in test))
     made = f"{device.type}, torch {torch.__version__}, {date.today()}"
-    return scores(net, few, None if trial.task == "relate" else cue(trial.task, few)) | {"made": made}
+    labels = None if REGISTRY[trial.mechanism].kind == "mixing" else cue(trial.task, few)
+    return scores(net, few, labels) | {"made": made}
 
 
 def runs(name: str) -> dict[str, dict[int, float]]:
