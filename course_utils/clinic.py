@@ -137,7 +137,7 @@ CASES = {
     "weights a thousandfold": Case("saturated", after=far_out),
     "the root of zero": Case("gradient not finite", Root, steps=0),
     "optimiser made before": Case("untrained", start="identity", frozen_out=True),
-    "a task without need": Case("not used", "se", task="twins", steps=400),
+    "a task without need": Case("not used", task="twins", steps=400),
 }
 PATIENTS = ("a sum for a mean", "loaded without statistics", "fused for speed", "softmax over the batch",
             "a norm before the summary", "a gate without a gradient")

@@ -1,4 +1,4 @@
-"""Right answers to the exercises of lessons 08 to 14, in several styles; test_check.py feeds them in."""
+"""Right answers to the exercises of lessons 08 to 16, in several styles; test_check.py feeds them in."""
 
 import copy
 import math
@@ -16,7 +16,7 @@ from course_utils import attention
 from course_utils.check.lesson_14 import DIAGNOSES
 from course_utils.plots import front
 from course_utils.sockets import Eased, plug_in, unplug
-from course_utils.stats import difference, holm
+from course_utils.stats import difference, holm, t_interval
 
 
 def branching(x, branch, attention, at):
@@ -192,6 +192,65 @@ def front_by_arrays(points):
     return [name for name, out in zip(names, worse, strict=True) if not out]
 
 
+def leaks_by_loop(train, test):
+    return sum(1 for a in test if any((a == b).all() for b in train))
+
+
+def leaks_by_bytes(train, test):
+    known = {picture.numpy().tobytes() for picture in train}
+    return len([picture for picture in test if picture.numpy().tobytes() in known])
+
+
+def leaks_by_distance(train, test):
+    far = (train[None].int() - test[:, None].int()).abs().flatten(2).sum(2)      # (test, train)
+    return int((far.amin(1) == 0).sum())
+
+
+def balanced_by_class(y, said):
+    return fmean((said[y == c] == c).float().mean().item() for c in y.unique())
+
+
+def balanced_by_counts(y, said):
+    right, there = {}, {}
+    for truth, guess in zip(y.tolist(), said.tolist(), strict=True):
+        there[truth] = there.get(truth, 0) + 1
+        right[truth] = right.get(truth, 0) + (truth == guess)
+    return sum(right[c] / there[c] for c in there) / len(there)
+
+
+def balanced_by_weights(y, said):
+    _, place, count = np.unique(y.numpy(), return_inverse=True, return_counts=True)
+    return float(np.average((y == said).numpy(), weights=1 / count[place]))
+
+
+def verdict_by_intervals(ours, plain, wider):
+    def interval(a, b):
+        mean, low, high = t_interval([a[s] - b[s] for s in a])
+        return low, high
+    low, high = interval(ours, plain)
+    if high < 0:
+        return "worse"
+    if low <= 0:
+        return "no clear difference"
+    return "attention helps" if interval(ours, wider)[0] > 0 else "no more than a wider host"
+
+
+def verdict_by_differences(ours, plain, wider):
+    gain = difference(ours, plain)
+    if not gain.clear:
+        return "no clear difference"
+    if gain.mean < 0:
+        return "worse"
+    more = difference(ours, wider)
+    return "attention helps" if more.clear and more.mean > 0 else "no more than a wider host"
+
+
+def verdict_in_order(ours, plain, wider):
+    words = ["no clear difference", "no more than a wider host", "attention helps", "worse"]
+    gain = difference(ours, plain)
+    return words[3 if gain.high < 0 else (gain.low > 0) + (gain.low > 0 and difference(ours, wider).low > 0)]
+
+
 def settle(net, batches):
     was = net.training
     net.train()
@@ -287,6 +346,12 @@ RIGHT = {
                    lambda c, h, w: sum(4 * c * h * w for _ in ("mean", "again", "product")), lambda *size: 12 * math.prod(size)],
     "pareto_front": [front, front_by_sorting, front_as_set, front_by_arrays, lambda points: tuple(front(points))],
     "settled": [settle, settle_norms_only, settle_by_modes, settle_in_inference, settle_from_a_batch],
+    "leaks": [leaks_by_loop, leaks_by_bytes, leaks_by_distance, lambda train, test: torch.tensor(leaks_by_loop(train, test)),
+              lambda a, b: np.int64(leaks_by_bytes(a, b))],
+    "balanced": [balanced_by_class, balanced_by_counts, balanced_by_weights,
+                 lambda y, said: torch.tensor(balanced_by_class(y, said)),
+                 lambda truth, guess: np.float64(balanced_by_weights(truth, guess))],
+    "verdict_word": [verdict_by_intervals, verdict_by_differences, verdict_in_order],
     "diagnoses": [DIAGNOSES, {n: DIAGNOSES[n] for n in (6, 5, 4, 3, 2, 1)}, {n: w.upper() for n, w in DIAGNOSES.items()},
                   MappingProxyType(DIAGNOSES), defaultdict(str, DIAGNOSES)],
 }

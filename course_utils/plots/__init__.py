@@ -2,8 +2,8 @@
 
 A drawing function returns a figure whose `alt` says in words what it shows; `show(fig)` displays both.
 `hosts` draws the emblem, `cards` one socket of it with its facts, `flows` and `parts` the smaller diagrams in the same language,
-`views` pictures and maps, `numbers` small maps and gates, `checkup` what the doctor found, `dotplot`, `solved`, `charts`,
-`depth`, `growth`, `pareto` and `tradeoff` results; `look` the one style.
+`views` pictures and maps, `numbers` small maps and gates, `checkup` what the doctor found, `dotplot`, `solved`,
+`panels`, `charts`, `depth`, `growth`, `pareto` and `tradeoff` results; `look` the one style.
 """
 
 from .cards import card
@@ -16,6 +16,7 @@ from .growth import growth
 from .hosts import emblem
 from .look import FAMILY_COLOURS, MARKERS, Drawing, show, style, to_png
 from .numbers import gates, hand_gate, numbers
+from .panels import panels
 from .pareto import front, pareto
 from .parts import parts
 from .solved import solved
@@ -23,5 +24,5 @@ from .tradeoff import tradeoff
 from .views import maps, pictures, window
 
 __all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "card", "checkup", "curves", "depth", "dots", "emblem", "front", "gates",
-           "growth", "hand_gate", "heat", "maps", "mechanism", "numbers", "pareto", "parts", "pictures", "plain_host", "show",
-           "solved", "style", "to_png", "tradeoff", "window"]
+           "growth", "hand_gate", "heat", "maps", "mechanism", "numbers", "panels", "pareto", "parts", "pictures", "plain_host",
+           "show", "solved", "style", "to_png", "tradeoff", "window"]
