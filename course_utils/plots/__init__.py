@@ -2,8 +2,8 @@
 
 A drawing function returns a figure whose `alt` says in words what it shows; `show(fig)` displays both.
 `hosts` draws the emblem, `cards` one socket of it with its facts, `flows` and `parts` the smaller diagrams in the same language,
-`views` pictures and maps, `numbers` small maps and gates, `dotplot`, `solved`, `charts`, `depth`, `growth` and `tradeoff`
-results; `look` the one style.
+`views` pictures and maps, `numbers` small maps and gates, `dotplot`, `solved`, `charts`, `depth`, `gains`, `growth` and
+`tradeoff` results; `look` the one style.
 """
 
 from .cards import card
@@ -11,6 +11,7 @@ from .charts import curves, heat
 from .depth import depth
 from .dotplot import dots
 from .flows import mechanism, plain_host
+from .gains import gains
 from .growth import growth
 from .hosts import emblem
 from .look import FAMILY_COLOURS, MARKERS, Drawing, show, style, to_png
@@ -20,6 +21,6 @@ from .solved import solved
 from .tradeoff import tradeoff
 from .views import maps, pictures, window
 
-__all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "card", "curves", "depth", "dots", "emblem", "gates", "growth", "hand_gate",
-           "heat", "maps", "mechanism", "numbers", "parts", "pictures", "plain_host", "show", "solved", "style", "to_png",
-           "tradeoff", "window"]
+__all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "card", "curves", "depth", "dots", "emblem", "gains", "gates", "growth",
+           "hand_gate", "heat", "maps", "mechanism", "numbers", "parts", "pictures", "plain_host", "show", "solved", "style",
+           "to_png", "tradeoff", "window"]
