@@ -8,15 +8,15 @@
     answer = Answer(plan, tuple(results))                    the table, and the verdict in a sentence
     write_page(answer, "report")                             report/index.html and report/answer.png
 
-`look` and `survey` are the pictures, `arms` what is compared, `measure` how long a step takes, `prepare` and `plan` make the
-plan, `carry_out` runs it, `say` puts it into words, `page` and `picture` on a page.
+`looking` and `survey` are the pictures, `arms` what is compared, `measure` how long a step takes, `prepare` and `plan` make the
+plan, `running` runs it, `say` puts it into words, `page` and `picture` on a page.
 """
 
-from .carry_out import carry_out
-from .look import look
+from .looking import look
 from .page import figure, write_page
 from .plan import Plan
 from .prepare import make_plan
+from .running import carry_out
 from .say import Answer
 from .survey import Survey
 

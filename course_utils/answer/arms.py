@@ -12,7 +12,7 @@ from ..studies.hosting import HOSTS, build, imagenet
 
 PLAIN, WIDER = "plain", "wider"
 # The first are the last to be dropped where time is short: what is asked most, and the control without attention.
-ORDER = (PLAIN, "SE, post", WIDER, "ECA, post", "CBAM, post", "SE, inner", "GC, post")
+ORDER = (PLAIN, "SE at post", WIDER, "ECA at post", "CBAM at post", "SE at inner", "GC at post")
 WIDE = {"small_resnet": "wide_resnet", "small_host": "wide_host"}      # the course's own hosts with more channels
 NARROW = 64      # channels: below that SE's sixteenth would be one or two, and a fourth is taken
 SIZES = (32, 48, 64, 96, 128, 160, 224, 256, 299, 384)      # tried in turn, for a host that takes none smaller
@@ -74,11 +74,11 @@ def arms(host: str, classes: int, size: int) -> tuple[dict[str, dict[str, Any]],
     wider = {"host": WIDE[host]} if host in WIDE else {"mechanism": "pointwise", "at": "post", "options": r}
     found = {
         PLAIN: {}, WIDER: wider,
-        "SE, post": {"mechanism": "se", "at": "post", "options": r},
-        "ECA, post": {"mechanism": "eca", "at": "post"},
-        "CBAM, post": {"mechanism": "cbam", "at": "post", "options": r},
-        "GC, post": {"mechanism": "gc", "at": "post", "options": r},
-        "SE, inner": {"mechanism": "se", "at": "inner", "options": r},
+        "SE at post": {"mechanism": "se", "at": "post", "options": r},
+        "ECA at post": {"mechanism": "eca", "at": "post"},
+        "CBAM at post": {"mechanism": "cbam", "at": "post", "options": r},
+        "GC at post": {"mechanism": "gc", "at": "post", "options": r},
+        "SE at inner": {"mechanism": "se", "at": "inner", "options": r},
     }
     lacks = {arm: f"{host} has no socket {at!r}" for arm in ORDER if (at := found[arm].get("at")) and at not in there}
     return {arm: found[arm] for arm in ORDER if arm not in lacks}, lacks

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import torch
 
-from .. import __version__
 from ..plots import gains, to_png
 from ..plots.look import css_width
 from ..studies.run import spoken
 from .arms import what_is_wider
-from .carry_out import RESULTS
 from .picture import picture
+from .running import RESULTS
 from .say import Answer, joined
 
 HTML, PNG = "index.html", "answer.png"
@@ -30,8 +29,8 @@ h1 { font-size: 1.4rem; line-height: 1.3; } h2 { font-size: 1.1rem; margin-top: 
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid #8886; }
 td { white-space: nowrap; } td + td { font-variant-numeric: tabular-nums; }
-img { max-width: 100%; height: auto; background: #fff; border-radius: .3rem; }
-pre { overflow-x: auto; font-size: .8rem; line-height: 1.35; } small { opacity: .8; }
+img { max-width: max(100%, 36rem); height: auto; background: #fff; border-radius: .3rem; }
+pre.command { white-space: pre-wrap; } pre { overflow-x: auto; font-size: .8rem; line-height: 1.35; } small { opacity: .8; }
 summary { cursor: pointer; }"""
 
 
@@ -70,9 +69,10 @@ def again(answer: Answer) -> str:
 def time_used(answer: Answer, used: float | None) -> str:
     if used is None:
         return "The study has not been finished: the same command goes on."
-    promised = answer.plan.seconds
+    promised, few = answer.plan.seconds, len(answer.seeds) < answer.plan.seeds
     return (f"Time: {spoken(used)} of the {answer.plan.asked['minutes']:g} minutes that were given ({used / promised:.0%}); "
-            f"{len(answer.seeds)} seeds, {answer.plan.seeds} were planned.")
+            f"{len(answer.seeds)} seeds, {answer.plan.seeds} were planned"
+            + (": the machine was slower than when it was measured." if few else "."))
 
 
 def as_html(answer: Answer, used: float | None = None) -> str:
@@ -82,13 +82,12 @@ def as_html(answer: Answer, used: float | None = None) -> str:
     shown = ""
     if fig is not None:
         png = to_png(fig)
-        shown = (f'<img alt="{html.escape(fig.alt)}" width="{css_width(png)}" '
-                 f'src="data:image/png;base64,{base64.b64encode(png).decode()}"><p><small>{html.escape(fig.alt)}</small></p>')
+        shown = (f'<div class="wide"><img alt="{html.escape(fig.alt)}" width="{css_width(png)}" '
+                 f'src="data:image/png;base64,{base64.b64encode(png).decode()}"></div><p><small>{html.escape(fig.alt)}</small></p>')
     what = "balanced accuracy (the mean over classes)" if plan.outcome == "balanced" else "accuracy"
     how = [f"Compared is the {what} on pictures that were not trained on, after the last step of {plan.base['steps']}; the "
            "arms of a seed begin as the same network and see the same pictures, so that they are pairs.",
            what_is_wider(plan.base["host"]).capitalize() + "." if "wider" in plan.arms else "",
-           *(f"Left out: {arm}, {why}." for arm, why in plan.left_out.items()),
            *(f"Failed and not compared: {arm}, {why}." for arm, why in answer.failed.items()), answer.visible]
     doctors = "".join(f"<details><summary>{html.escape(arm)}</summary><pre>{html.escape(words)}</pre></details>"
                       for arm, words in answer.doctors.items())
@@ -105,10 +104,9 @@ def as_html(answer: Answer, used: float | None = None) -> str:
 <h2>What was planned</h2>{table(*plan.rows)}{paragraphs(plan.words)}
 <p>{html.escape(time_used(answer, used))}</p>
 <h2>The doctor</h2><p>What was plugged in, in the trained networks of the first seed.</p>{doctors or "<p>Nobody was asked.</p>"}
-<h2>Once more</h2><pre>{html.escape(again(answer))}</pre>
+<h2>Once more</h2><pre class="command">{html.escape(again(answer))}</pre>
 <p>With another --seed, which the plan has not seen, a finding can be confirmed. Every run is a line of {RESULTS}, the plan is in
-plan.json, beside this page. Made {date.today().isoformat()} on {html.escape(plan.machine)}, torch {torch.__version__},
-attention-in-cnns {__version__}.</p>
+plan.json, beside this page. Made {date.today().isoformat()} on {html.escape(plan.machine)}, torch {torch.__version__}.</p>
 </body></html>
 """
 

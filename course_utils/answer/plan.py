@@ -95,9 +95,9 @@ class Plan:
                 f"{len(self.arms) * self.seeds} runs of about {self.per_seed * self.workers / len(self.arms):.0f} s, to the "
                 f"end in {self.ends / 60:.1f} of {self.asked['minutes']:g} minutes.",
                 what_is_wider(b["host"]).capitalize() + "." if "wider" in self.arms else "",
-                *(f"Left out: {arm}, {why}." for arm, why in self.left_out.items()),
+                *left_out(self.left_out),
                 f"What this can show: with {self.seeds} seeds a difference of {100 * least:.1f} points or more, four times in "
-                f"five, after correction for {len(self.arms) - 1} comparisons; smaller ones it cannot. That assumes a spread of "
+                f"five, after correction for {comparisons(len(self.arms) - 1)}; smaller ones it cannot. That assumes a spread of "
                 f"{100 * self.spread:.1f} points ({self.spread_from}); after {LEAST_SEEDS} seeds it is measured.",
                 "Seeds are added or left out by the clock alone, never by what came out."]
         return [line for line in said if line]
@@ -133,6 +133,18 @@ class Plan:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} cannot be read as a plan ({type(error).__name__}: {error}). Nothing was changed: give "
                              "another --out, or take the file away.") from error
+
+
+def left_out(whys: Mapping[str, str]) -> list[str]:
+    """A sentence for each reason, with the arms that it concerns."""
+    of_why: dict[str, list[str]] = {}
+    for arm, why in whys.items():
+        of_why.setdefault(why, []).append(arm)
+    return [f"Left out: {', '.join(arms)}; {why}." for why, arms in of_why.items()]
+
+
+def comparisons(number: int) -> str:
+    return f"{number} comparison{'s' * (number != 1)}"
 
 
 def seed_seconds(trials: Sequence[float], workers: int) -> float:

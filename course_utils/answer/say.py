@@ -12,9 +12,10 @@ from ..studies import Result, verdict
 from ..studies.run import spoken
 from ..studies.verdict import Verdict
 from .arms import PLAIN, WIDER, attention
-from .carry_out import measured_spread, whole_seeds
-from .plan import Plan, needed
+from .plan import Plan, comparisons, needed
+from .running import measured_spread, whole_seeds
 
+FULL = 0.98      # of the plain host: there is little that could be better
 LEARNT = 0.05      # above a guess: below that the plain host has learnt nothing, and the comparison says nothing
 POINT = 0.01
 
@@ -105,24 +106,26 @@ class Answer:
         n = len(self.seeds)
         if better:
             better.sort(key=lambda arm: -ours[arm].difference.mean)
-            said = (f"On these pictures {joined([self.gain(arm) for arm in better])} clearly better than the plain host "
-                    f"({n} seeds, after correction for {len(self.plan.arms) - 1} comparisons).").replace(
-                        " clearly", " is clearly" if len(better) == 1 else " are clearly")
+            said = (f"On these pictures {joined(better)} {'is' if len(better) == 1 else 'are'} clearly better than the plain "
+                    f"host, after correction for {comparisons(len(self.plan.arms) - 1)}, with {n} seeds: "
+                    f"{'; '.join(map(self.gain, better))}.")
         elif ours:
             best = max(ours, key=lambda arm: ours[arm].difference.mean)
-            said = (f"On these pictures nothing is clearly better than the plain host ({n} seeds; the highest mean has "
-                    f"{self.gain(best)}).")
+            said = (f"On these pictures nothing is clearly better than the plain host with {n} seeds; of attention the "
+                    f"best is {best}: {self.gain(best)}.")
+            if mean > FULL:
+                said += f" The plain host is right in {100 * mean:.1f} % already: little is left to gain."
         else:
             return "There is no answer: every arm with attention failed."
         if worse:
-            said += f" Clearly worse: {joined([self.gain(arm) for arm in worse])}."
+            said += f" Clearly worse: {'; '.join(f'{arm}, {self.gain(arm)}' for arm in worse)}."
         if (wide := self.verdicts.get(WIDER)) and wide.clear and wide.difference.mean > 0:
-            said += f" A wider host without attention gains too: {self.gain(WIDER)}."
+            said += f" A wider host without attention gains too, {self.gain(WIDER)}."
         return f"{said} {self.would_need[0].upper()}{self.would_need[1:]}."
 
     def gain(self, arm: str) -> str:
         d = self.verdicts[arm].difference
-        return f"{arm} ({points(d.mean)} points, interval {points(d.low)} to {points(d.high)})"
+        return f"{points(d.mean)} points (interval {points(d.low)} to {points(d.high)})"
 
     @property
     def visible(self) -> str:

@@ -82,9 +82,11 @@ class Survey:
     @property
     def words(self) -> list[str]:
         """What was found and what is done about it, a sentence each."""
-        said = [f"{self.total:,} pictures in {len(self.classes)} classes, {min(self.of_class.values()):,} to "
-                f"{max(self.of_class.values()):,} each; the shorter side has {self.sides[0]} to {self.sides[2]} pixels, "
-                f"half of them {self.sides[1]} or more."]
+        few, many = min(self.of_class.values()), max(self.of_class.values())
+        small, middle, large = self.sides
+        side = f"{small} pixels" if small == large else f"{small} to {large} pixels, in half of them {middle} or more"
+        each = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+        said = [f"{self.total:,} pictures in {len(self.classes)} classes, {each} each; the shorter side has {side}."]
         if self.opened < self.listed:
             said.append(f"Opened were {self.opened:,} of {self.listed:,}, in a mixed order, for want of time; what follows is "
                         "said of these.")

@@ -1,19 +1,19 @@
-"""The pictures of a trial: to train on and to test on, of a task, a data set or a folder of one's own."""
+"""The pictures of a trial: to train on and to test on, of a task, a data set or a folder of one's own.
+
+A trial is asked for its settings alone; `trial` stands above this file and is not imported.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
 from .. import names, tasks
 from ..tasks import Batch, Images, Steps, to_batch
-
-if TYPE_CHECKING:
-    from .trial import Trial
 
 TEST_SEED = 2_000_003      # one test set for all trials of a task: differences between trials are not differences of luck
 TEST_SHARE = 0.2      # of each class, where the trial makes the splits
@@ -63,7 +63,7 @@ def divided(of_class: list[list[list[int]]], seed: int, share: float = TEST_SHAR
     return {split: [found[i] for i in torch.randperm(len(found), generator=g).tolist()] for split, found in places.items()}
 
 
-def sides(trial: Trial, device: torch.device) -> tuple[Images, Images]:
+def sides(trial: Any, device: torch.device) -> tuple[Images, Images]:
     """What a trial on real pictures trains on, and what it tests on; all of it."""
     if not trial.split:
         return tuple(real(trial.task, split, str(device), trial.size) for split in ("train", "test"))
@@ -86,7 +86,7 @@ def shape(task: str, size: int = 0) -> tuple[int, int]:
     raise names.unknown("task or data set", task, [*tasks.DRAWN, *tasks.DATA_SETS, f"{tasks.FOLDER}PATH"])
 
 
-def material(trial: Trial, device: torch.device) -> tuple[Iterable[Batch], Batch]:
+def material(trial: Any, device: torch.device) -> tuple[Iterable[Batch], Batch]:
     """Batches to train on, and one to test on."""
     if trial.task not in tasks.DRAWN:
         train, test = sides(trial, device)
