@@ -38,6 +38,13 @@ def test_a_gain_and_a_loss_are_told_apart(sign, words):
     assert re.search(words.replace("+", "\\+"), said), said
 
 
+def test_where_all_is_right_already_it_is_said_and_no_seeds_are_promised():
+    p = plan()
+    full = Answer(p, tuple(replace(r, accuracy=1.0) for r in results(p)))
+    assert "The plain host is right in 100.0 % already" in full.sentence and "seeds, " not in full.sentence.partition("gain.")[2]
+    assert full.sentence.endswith("the spread of a difference is not known.") and as_html(full)
+
+
 def test_a_wider_host_that_gains_too_is_told_and_is_no_attention():
     said = answer(SE_at_post=MORE, wider=MORE).sentence
     assert "A wider host without attention gains too, +3.0 points" in said

@@ -84,10 +84,12 @@ class Answer:
     @property
     def would_need(self) -> str:
         """What it would take to see one point."""
+        if not self.spread:
+            return "Every pair came out the same, so that the spread of a difference is not known."
         found = needed(self.plan, self.spread, self.per_seed, POINT)
         if found is None:
-            return "to see one point you would need more than 10,000 seeds"
-        return f"to see one point you would need about {found[0]:,} seeds, {long(found[1])}"
+            return "To see one point you would need more than 10,000 seeds."
+        return f"To see one point you would need about {found[0]:,} seeds, {long(found[1])}."
 
     @property
     def sentence(self) -> str:
@@ -121,7 +123,7 @@ class Answer:
             said += f" Clearly worse: {'; '.join(f'{arm}, {self.gain(arm)}' for arm in worse)}."
         if (wide := self.verdicts.get(WIDER)) and wide.clear and wide.difference.mean > 0:
             said += f" A wider host without attention gains too, {self.gain(WIDER)}."
-        return f"{said} {self.would_need[0].upper()}{self.would_need[1:]}."
+        return f"{said} {self.would_need}"
 
     def gain(self, arm: str) -> str:
         d = self.verdicts[arm].difference
@@ -129,7 +131,7 @@ class Answer:
 
     @property
     def visible(self) -> str:
-        if not self.verdicts:
+        if not self.verdicts or not self.spread:
             return ""
         least = stats.visible(self.spread, len(self.seeds), level=self.plan.level)
         return (f"{len(self.seeds)} seeds with the spread that was measured, {100 * self.spread:.1f} points, show a difference "
