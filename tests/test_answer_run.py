@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from answer_folders import pictures, plan
+from answer_folders import pictures, plan, survey
 
 from course_utils.answer import carry_out, prepare, running
 from course_utils.answer import plan as planning
@@ -157,6 +157,24 @@ def test_a_folder_that_cannot_be_written_to_is_found_before_anything_is_run(why,
         (tmp_path / "out").write_text("in the way")
     with pytest.raises(SystemExit, match="nothing can be written to .* Nothing was run. Give another folder"):
         main([str(tmp_path / "p"), "--out", str(tmp_path / "out")])
+
+
+def test_a_page_among_the_pictures_would_be_a_class(tmp_path, monkeypatch):
+    monkeypatch.chdir(pictures(tmp_path / "p", cat=3, dog=3))
+    with pytest.raises(SystemExit, match="report lies inside ., where each folder is a class"):
+        main(["."])
+    assert sorted(f.name for f in (tmp_path / "p").iterdir()) == ["cat", "dog"]
+
+
+def test_a_rehearsal_ends_and_records_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_REHEARSE", "1")
+    monkeypatch.setattr(running, "one", Count())
+    assert len(carry_out(plan(), tmp_path, tell=lambda _: None)) == 3 and not (tmp_path / "results.jsonl").exists()
+
+
+def test_reading_that_takes_too_long_is_found_before_it_is_done():
+    with pytest.raises(ValueError, match="to read 800 pictures takes about 10.0 minutes here. Give --minutes 25 or more"):
+        prepare.make_plan(survey(seconds=600), minutes=3)
 
 
 def test_results_without_a_plan_are_left_alone(tmp_path):

@@ -65,12 +65,16 @@ def check_source(source: str) -> None:
                                 "folder with one sub-folder a class, and the pictures of that class in it.")
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Path, source: str) -> None:
     """Can something be written there? Asked before anything is run.
 
     Raises:
-        OSError: it cannot.
+        OSError: it cannot. ValueError: it lies among the pictures.
     """
+    top = Path(source.removeprefix("folder:")).expanduser().resolve()
+    if source not in DATA_SETS and (top == out.resolve() or top in out.resolve().parents):
+        raise ValueError(f"{out} lies inside {source}, where each folder is a class of pictures. Give another --out, such as "
+                         f"{Path('..') / out.name}.")
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / ".draft").write_text("")
@@ -116,7 +120,7 @@ def answer(args: argparse.Namespace) -> Path:
     began = time.monotonic() - time.process_time()
     check_host(args.host)
     check_source(args.source)
-    check_out(args.out)
+    check_out(args.out, args.source)
     if args.root:
         runtime.use_data_folder(args.root.absolute())
     before = known(args.out, args)
@@ -133,7 +137,7 @@ def answer(args: argparse.Namespace) -> Path:
             survey = look(args.source, args.root, args.download, LOOKING * 60 * args.minutes)
             say(f"{survey}\nMeasuring how long a step takes ...")
             plan = make_plan(survey, args.host, args.minutes, args.pretrained, args.size, args.lr, args.seed, args.download,
-                             executor, began, say)
+                             root, executor, began, say)
             say(str(plan))
         results = carry_out(plan, args.out, executor, root, say)
     result = Answer(plan, tuple(results))

@@ -78,9 +78,10 @@ def listed(root: Path, classes: list[str]) -> tuple[list[tuple[Path, str, int]],
 
 
 def fingerprint(root: str | Path) -> str:
-    """Of the names and sizes of all files: has the folder changed since?"""
-    root = Path(root).expanduser()
-    facts = sorted(f"{file.relative_to(root).as_posix()} {file.stat().st_size}" for file in root.rglob("*") if file.is_file())
+    """Of the names and sizes of all pictures: has the folder changed since?"""
+    root = pictures.there(root)
+    facts = sorted(f"{file.relative_to(root).as_posix()} {file.stat().st_size}"
+                   for file, _, _ in listed(root, pictures.class_names(root))[0])
     return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
 
 

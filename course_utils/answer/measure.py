@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 from .. import cost
-from ..runtime import best_device
+from ..runtime import best_device, use_data_folder
 from ..studies.material import material
 from ..studies.trial import LOOK_AT, Trial, network
 from ..tasks import Batch
@@ -41,8 +42,10 @@ class Timing:
         return asdict(self)
 
 
-def measure(trial: Trial, seconds: float = 5.0) -> Timing:
-    """Train a few steps of a trial, about so many seconds, and throw them away."""
+def measure(trial: Trial, seconds: float = 5.0, root: str | None = None) -> Timing:
+    """Train a few steps of a trial, about so many seconds, and throw them away; `root` is where its data set lies."""
+    if root:
+        use_data_folder(root)
     device = best_device()
     began = time.perf_counter()
     stream, test = material(trial, device)
@@ -64,9 +67,16 @@ def measure(trial: Trial, seconds: float = 5.0) -> Timing:
     began = time.perf_counter()
     evaluate(net, few)
     picture = (time.perf_counter() - began) / len(few.y)
-    x = few.x[:32].to(device)
-    return Timing(read, build, step, picture, cost.parameters(net), cost.multiply_adds(net, x[:2]),
-                  cost.latency(net, x, repeats=3, warm_up=1))
+    return Timing(read, build, step, picture, cost.parameters(net), cost.multiply_adds(net, few.x[:2].to(device)))
+
+
+def forwards(trials: Sequence[Trial], root: str | None = None) -> list[float]:
+    """Seconds in which each network answers for one batch, side by side: a busy moment of the machine hits all alike."""
+    if root:
+        use_data_folder(root)
+    device = best_device()
+    _, test = material(trials[0], device)
+    return cost.latencies([network(trial, device).to(device) for trial in trials], test.x[:32].to(device), repeats=5, warm_up=1)
 
 
 class Counted:

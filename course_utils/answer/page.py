@@ -37,7 +37,7 @@ summary { cursor: pointer; }"""
 def costs(answer: Answer) -> dict[str, str]:
     """Arm -> its cost in a few words, for the figure."""
     plain = answer.plan.timings["plain"]
-    return {arm: f"{(t.parameters - plain.parameters) / plain.parameters:+.1%} weights, x{t.step / plain.step:.2f} time"
+    return {arm: f"{(t.parameters - plain.parameters) / plain.parameters:+.1%} weights, x{answer.times[arm]:.2f} time"
             for arm in answer.verdicts if (t := answer.plan.timings[arm])}
 
 

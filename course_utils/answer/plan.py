@@ -98,7 +98,7 @@ class Plan:
                 *left_out(self.left_out),
                 f"What this can show: with {self.seeds} seeds a difference of {100 * least:.1f} points or more, four times in "
                 f"five, after correction for {comparisons(len(self.arms) - 1)}; smaller ones it cannot. That assumes a spread of "
-                f"{100 * self.spread:.1f} points ({self.spread_from}); after {LEAST_SEEDS} seeds it is measured.",
+                f"{100 * self.spread:.1f} points ({self.spread_from}); after {LEAST_SEEDS} seeds it is measured too.",
                 "Seeds are added or left out by the clock alone, never by what came out."]
         return [line for line in said if line]
 

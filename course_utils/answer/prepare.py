@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -14,17 +14,19 @@ from .. import runtime
 from ..studies.hosting import cached, fetch
 from ..studies.trial import Trial
 from .arms import PLAIN, arms, fit_size, rate
-from .measure import Timing, measure
+from .measure import Timing, forwards, measure
 from .plan import EPOCHS, LEAST_SEEDS, LEAST_STEPS, SHARE, Plan, assumed_spread, choose
 from .survey import Survey
 
+T = TypeVar("T")
 MEASURED = 0.12      # the share of the minutes that measuring may take
+READING = 0.4      # the share of the minutes that reading the pictures may take
 ALMOST = 0.5      # runs of the plain host alone that would take so much of the time: the others need not be measured
 
 
 def make_plan(survey: Survey, host: str = "small_resnet", minutes: float = 30, pretrained: bool = False, size: int | None = None,
-              lr: float | None = None, seed: int = 0, download: bool = False, executor: Executor | None = None,
-              began: float | None = None, tell: Callable[[str], None] = print) -> Plan:
+              lr: float | None = None, seed: int = 0, download: bool = False, root: str | None = None,
+              executor: Executor | None = None, began: float | None = None, tell: Callable[[str], None] = print) -> Plan:
     """What to run so that it ends in so many minutes.
 
         plan = make_plan(survey, host="small_resnet", minutes=10)
@@ -37,6 +39,7 @@ def make_plan(survey: Survey, host: str = "small_resnet", minutes: float = 30, p
         pretrained: fine-tune weights of ImageNet that are there, or that `download` may bring.
         size, lr: side of the pictures and peak learning rate, instead of those that are chosen.
         seed: the first.
+        root: the folder of data sets, where it is not that of COURSE_DATA.
         executor: where the trials will run, and where they are measured; None: here.
         began: time.monotonic() of the start; None: looking counts as it was.
 
@@ -47,6 +50,7 @@ def make_plan(survey: Survey, host: str = "small_resnet", minutes: float = 30, p
     began = time.monotonic() - survey.seconds if began is None else began
     if not minutes > 0:
         raise ValueError(f"minutes must be above 0, got {minutes}")
+    check_reading(survey, minutes)
     if pretrained:
         weights(host, download)
     side, said = fit_size(host, len(survey.classes), survey.sides[1], size, pretrained)
@@ -62,7 +66,7 @@ def make_plan(survey: Survey, host: str = "small_resnet", minutes: float = 30, p
     for arm, settings in wanted.items():
         trial = Trial(**{**base, **settings, "seed": seed, "steps": 100})
         try:
-            timings[arm] = measured(trial, MEASURED * 60 * minutes / len(wanted) / 2, executor)
+            timings[arm] = there(executor, measure, trial, MEASURED * 60 * minutes / len(wanted) / 2, root)
         except Exception as error:  # of whatever kind: an arm that this host cannot have is left out, and named
             if arm == PLAIN:
                 raise
@@ -74,6 +78,8 @@ def make_plan(survey: Survey, host: str = "small_resnet", minutes: float = 30, p
     outcome = "balanced" if survey.uneven else "accuracy"
     if outcome == "balanced":      # tested twice
         timings = {arm: replace(t, picture=2 * t.picture) for arm, t in timings.items()}
+    beside = there(executor, forwards, [Trial(**{**base, **wanted[arm], "seed": seed, "steps": 100}) for arm in timings], root)
+    timings = {arm: replace(t, forward=seconds) for (arm, t), seconds in zip(timings.items(), beside, strict=True)}
     spent = time.monotonic() - began
     once = max(t.read for t in timings.values()) if executor else 0.0      # here they have been read by now
     chosen, seeds, steps, tests = choose(total - spent - once, timings, workers, most, survey.tests)
@@ -87,8 +93,21 @@ def make_plan(survey: Survey, host: str = "small_resnet", minutes: float = 30, p
                 outcome, seeds, spent + once, workers, spread, spread_from, (said,), machine)
 
 
-def measured(trial: Trial, seconds: float, executor: Executor | None) -> Timing:
-    return executor.submit(measure, trial, seconds).result() if executor else measure(trial, seconds)
+def there(executor: Executor | None, call: Callable[..., T], *args: Any) -> T:
+    """Call it where the trials will run."""
+    return executor.submit(call, *args).result() if executor else call(*args)
+
+
+def check_reading(survey: Survey, minutes: float) -> None:
+    """Refuse where already reading the pictures takes too long; how fast they are read, looking has shown.
+
+    Raises:
+        ValueError: it does.
+    """
+    reading = survey.seconds / max(1, survey.opened) * survey.listed
+    if reading > READING * 60 * minutes:
+        raise ValueError(f"too little time: to read {survey.listed:,} pictures takes about {reading / 60:.1f} minutes here. Give "
+                         f"--minutes {reading / 60 / READING:.0f} or more, or fewer or smaller files.")
 
 
 def check_time(plain: Timing, seconds: float, workers: int, tests: int) -> None:

@@ -6,22 +6,25 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from math import sqrt
 from pathlib import Path
-from statistics import fmean, median, stdev
+from statistics import fmean, variance
 from typing import Any
 
 from .. import stats
-from ..runtime import use_data_folder
+from ..runtime import rehearsing, use_data_folder
 from ..sockets import doctor
 from ..studies import Result, Trial, read, run_trial, verdict
 from ..studies.run import spoken
 from ..tasks import Batch
 from ..train import predict
+from .arms import PLAIN as PLAIN_HOST
 from .arms import attention
 from .measure import SHOWN_TO_DOCTOR, balanced_accuracy
 from .plan import LEAST_SEEDS, MOST_SEEDS, Plan, seed_seconds
 
 RESULTS, PLAN = "results.jsonl", "plan.json"
+ASSUMED = 2
 LATE, TOO_LATE = 1.04, 1.22      # of the minutes: a further seed may end so late; one of the first three
 
 
@@ -83,7 +86,8 @@ def carry_out(plan: Plan, out: str | Path, executor: Executor | None = None, roo
 
         results = carry_out(plan, "report")
 
-    Seeds are whole: a seed that has begun is finished, and one that is not whole is not used.
+    Seeds are whole: a seed that has begun is finished, and one that is not whole is not used. A rehearsal (two steps of
+    training) ends after the first, and records nothing.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -103,9 +107,11 @@ def carry_out(plan: Plan, out: str | Path, executor: Executor | None = None, roo
         seeds = range(plan.first + done, plan.first + done + block)
         begun = sum(r.trial.seed in seeds for r in results)
         since = time.monotonic()
-        plan.study(seeds).run(path, executor, seeds, run=run, tell=partial(line, plan, clock, tell))
+        ran = plan.study(seeds).run(path, executor, seeds, run=run, tell=partial(line, plan, clock, tell))
         if not begun:
             clock.saw(time.monotonic() - since, block)
+        if rehearsing():      # of which nothing is recorded
+            return ran
         results = of_plan(plan, path)
         if done + block >= LEAST_SEEDS > done:
             tell(so_far(plan, results))
@@ -142,8 +148,13 @@ def so_far(plan: Plan, results: Sequence[Result]) -> str:
 
 
 def measured_spread(plan: Plan, results: Sequence[Result]) -> float:
-    """The median over the comparisons with attention of the standard deviation of their differences."""
+    """The standard deviation of a difference to the plain host, from all comparisons with attention together.
+
+    The one that was assumed counts as much as ASSUMED pairs: a few pairs that happen to agree say little.
+    """
     good = [r for r in results if r.error is None]
     runs = plan.study().runs(good)
-    pairs = [list(verdict.less(runs[arm], runs["plain"]).values()) for arm in attention(plan.arms)]
-    return median([stdev(values) for values in pairs if len(values) >= 2] or [plan.spread])
+    pairs = [list(verdict.less(runs[arm], runs[PLAIN_HOST]).values()) for arm in attention(plan.arms)]
+    squares = [(len(values) - 1) * variance(values) for values in pairs if len(values) >= 2]
+    free = sum(len(values) - 1 for values in pairs if len(values) >= 2)
+    return sqrt((ASSUMED * plan.spread ** 2 + sum(squares)) / (ASSUMED + free))

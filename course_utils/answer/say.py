@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
+from statistics import fmean, median
 
 from .. import stats
 from ..studies import Result, verdict
@@ -76,6 +76,18 @@ class Answer:
         walls = [r.wall or 0.0 for r in self.results if r.trial.seed in self.seeds]
         return sum(walls) / max(1, len(self.seeds)) / self.plan.workers
 
+    @cached_property
+    def times(self) -> dict[str, float]:
+        """Arm -> how many times as long as the plain host it trains: the middle of the seeds, each compared with its own."""
+        took = {r.trial: r.seconds for r in self.results if r.seconds}
+        study, ratios = self.plan.study(), {}
+        for arm, t in self.plan.timings.items():
+            pairs = [] if arm not in self.plan.arms else [
+                took[ours] / took[plain] for s in self.seeds
+                if (ours := study.trial(arm, s)) in took and (plain := study.trial(PLAIN, s)) in took]
+            ratios[arm] = median(pairs) if pairs else t.step / self.plan.timings[PLAIN].step
+        return ratios
+
     @property
     def guess(self) -> float:
         counts = self.plan.survey.of_class
@@ -84,8 +96,6 @@ class Answer:
     @property
     def would_need(self) -> str:
         """What it would take to see one point."""
-        if not self.spread:
-            return "Every pair came out the same, so that the spread of a difference is not known."
         found = needed(self.plan, self.spread, self.per_seed, POINT)
         if found is None:
             return "To see one point you would need more than 10,000 seeds."
@@ -131,7 +141,7 @@ class Answer:
 
     @property
     def visible(self) -> str:
-        if not self.verdicts or not self.spread:
+        if not self.verdicts:
             return ""
         least = stats.visible(self.spread, len(self.seeds), level=self.plan.level)
         return (f"{len(self.seeds)} seeds with the spread that was measured, {100 * self.spread:.1f} points, show a difference "
@@ -144,7 +154,7 @@ class Answer:
         for arm in self.plan.arms:
             t, v = self.plan.timings[arm], self.verdicts.get(arm)
             costs = [f"{t.parameters - plain.parameters:+,}" if arm != PLAIN else f"{t.parameters:,}",
-                     f"{t.multiply_adds / max(plain.multiply_adds, 1):.2f}", f"{t.step / plain.step:.2f}",
+                     f"{t.multiply_adds / max(plain.multiply_adds, 1):.2f}", f"{self.times[arm]:.2f}",
                      f"{t.forward / plain.forward:.2f}" if plain.forward else ""]
             if arm in self.failed:
                 rows.append([arm, "failed", "", "", "", *costs])
