@@ -102,6 +102,20 @@ def test_weights_that_are_there_are_used_and_the_pictures_are_brought_to_what_th
         assert torch.allclose(net(x), net.net(seen), atol=1e-5)
 
 
+def test_weights_of_timm_are_loaded_from_the_file_and_nobody_is_asked(tmp_path, monkeypatch):
+    import huggingface_hub
+    import timm
+    from safetensors.torch import save_file
+    there = timm.create_model("test_resnet")
+    save_file(there.state_dict(), tmp_path / "model.safetensors")
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda repo, file: str(tmp_path / "model.safetensors"))
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_, **__: pytest.fail("asked the network"))
+    net = build("timm:test_resnet", 4, pretrained=True)
+    assert isinstance(net, Normalised) and net(torch.rand(1, 3, 64, 64)).shape == (1, 4)
+    assert torch.equal(net.net.conv1[0].weight if isinstance(net.net.conv1, nn.Sequential) else net.net.conv1.weight,
+                       there.conv1[0].weight if isinstance(there.conv1, nn.Sequential) else there.conv1.weight)
+
+
 def test_weights_that_would_run_code_are_refused(tmp_path, monkeypatch):
     class Evil:
         def __reduce__(self):

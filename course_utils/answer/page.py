@@ -14,7 +14,6 @@ import torch
 
 from ..plots import gains, to_png
 from ..plots.look import css_width
-from ..studies.run import spoken
 from .arms import what_is_wider
 from .picture import picture
 from .running import RESULTS
@@ -70,7 +69,7 @@ def time_used(answer: Answer, used: float | None) -> str:
     if used is None:
         return "The study has not been finished: the same command goes on."
     promised, few = answer.plan.seconds, len(answer.seeds) < answer.plan.seeds
-    return (f"Time: {spoken(used)} of the {answer.plan.asked['minutes']:g} minutes that were given ({used / promised:.0%}); "
+    return (f"Time: {used / 60:.1f} of the {answer.plan.asked['minutes']:g} minutes that were given ({used / promised:.0%}); "
             f"{len(answer.seeds)} seeds, {answer.plan.seeds} were planned"
             + (": the machine was slower than when it was measured." if few else "."))
 
@@ -89,7 +88,7 @@ def as_html(answer: Answer, used: float | None = None) -> str:
            "arms of a seed begin as the same network and see the same pictures, so that they are pairs.",
            what_is_wider(plan.base["host"]).capitalize() + "." if "wider" in plan.arms else "",
            *(f"Failed and not compared: {arm}, {why}." for arm, why in answer.failed.items()), answer.visible]
-    doctors = "".join(f"<details><summary>{html.escape(arm)}</summary><pre>{html.escape(words)}</pre></details>"
+    doctors = "".join(f"<details open><summary>{html.escape(arm)}</summary><pre>{html.escape(words)}</pre></details>"
                       for arm, words in answer.doctors.items())
     warned = paragraphs(plan.survey.warnings, ' class="warn"')
     others = [line for line in plan.survey.words if line not in plan.survey.warnings]
