@@ -72,6 +72,12 @@ def test_the_words_before_the_first_run_are_those_of_the_arithmetic():
     assert needed(p, 3.0, 60.0) is None
 
 
+def test_a_budget_in_which_not_all_is_learnt_is_called_short():
+    p = plan()
+    assert p.epochs == 100 * 16 / 640 and "sees all pictures only 2.5 times" in p.short and p.short in p.words
+    assert not plan(base={**p.base, "steps": 120}).short
+
+
 def test_few_test_pictures_are_assumed_to_spread_more():
     many, few = assumed_spread(10_000)[0], assumed_spread(100)[0]
     assert 0.001 < many < 0.02 and 0.04 < few < 0.06 and "100 test pictures" in assumed_spread(100)[1]

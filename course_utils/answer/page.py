@@ -49,7 +49,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     def cells(tag: str, row: Sequence[str]) -> str:
         return "<tr>" + "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in row) + "</tr>"
     body = "".join(cells("td", row) for row in rows)
-    return f'<div class="wide"><table><thead>{cells("th", head)}</thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide" tabindex="0"><table><thead>{cells("th", head)}</thead><tbody>{body}</tbody></table></div>'
 
 
 def paragraphs(lines: Sequence[str], kind: str = "") -> str:
@@ -81,13 +81,13 @@ def as_html(answer: Answer, used: float | None = None) -> str:
     shown = ""
     if fig is not None:
         png = to_png(fig)
-        shown = (f'<div class="wide"><img alt="{html.escape(fig.alt)}" width="{css_width(png)}" '
+        shown = (f'<div class="wide" tabindex="0"><img alt="{html.escape(fig.alt)}" width="{css_width(png)}" '
                  f'src="data:image/png;base64,{base64.b64encode(png).decode()}"></div><p><small>{html.escape(fig.alt)}</small></p>')
     what = "balanced accuracy (the mean over classes)" if plan.outcome == "balanced" else "accuracy"
     how = [f"Compared is the {what} on pictures that were not trained on, after the last step of {plan.base['steps']}; the "
            "arms of a seed begin as the same network and see the same pictures, so that they are pairs.",
            what_is_wider(plan.base["host"]).capitalize() + "." if "wider" in plan.arms else "",
-           *(f"Failed and not compared: {arm}, {why}." for arm, why in answer.failed.items()), answer.visible]
+           *(f"Failed and not compared: {arm}, {why}." for arm, why in answer.failed.items()), answer.visible, plan.short]
     doctors = "".join(f"<details open><summary>{html.escape(arm)}</summary><pre>{html.escape(words)}</pre></details>"
                       for arm, words in answer.doctors.items())
     warned = paragraphs(plan.survey.warnings, ' class="warn"')
@@ -118,7 +118,7 @@ def write_page(answer: Answer, out: str | Path, used: float | None = None) -> tu
     out, written = Path(out), []
     fig = figure(answer)
     notes = [f"{joined(list(answer.plan.arms))}; {len(answer.seeds)} seeds, {answer.plan.base['steps']} steps each.",
-             answer.visible, *answer.plan.survey.warnings, time_used(answer, used), again(answer)]
+             answer.visible, answer.plan.short, *answer.plan.survey.warnings, time_used(answer, used), again(answer)]
     head = f"{Path(answer.plan.survey.source).name or answer.plan.survey.source}, {answer.plan.base['host']}"
     for name, content in ((HTML, as_html(answer, used).encode("utf-8")),
                           (PNG, picture(head, answer.sentence, None if fig is None else to_png(fig), answer.rows, notes))):

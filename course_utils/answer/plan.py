@@ -22,6 +22,7 @@ SHARE = 0.93      # of the minutes are planned; what is left is for the page, an
 LEAST_SEEDS, GOOD_SEEDS, MANY_SEEDS, MOST_SEEDS = 3, 5, 8, 20
 LEAST_STEPS, GOOD_STEPS = 100, 400
 EPOCHS = {False: 60, True: 20}      # pretrained or not: more teaches little
+ENOUGH = 3      # epochs: in fewer nothing has been learnt to the end
 TESTED = 0.15      # the share of a trial's time that testing may take
 FEWEST_TESTS = 500
 RECORDED_ON = 10_000      # test pictures
@@ -86,14 +87,26 @@ class Plan:
         return ["arm", "parameters", "multiply-adds, ratio", "ms a step", "s a run"], rows
 
     @property
+    def epochs(self) -> float:
+        """How many times a run sees all pictures."""
+        return self.base["steps"] * self.base["batch_size"] / max(1, self.survey.total - self.survey.tests)
+
+    @property
+    def short(self) -> str:
+        """What must be said of a budget in which not even all pictures are seen; else nothing."""
+        return "" if self.epochs >= ENOUGH else (
+            f"In this time a run sees all pictures only {self.epochs:.1f} times: what is compared is how fast the networks learn at "
+            "first. With more --minutes it is where they end.")
+
+    @property
     def words(self) -> list[str]:
         b, least = self.base, stats.visible(self.spread, self.seeds, level=self.level)
-        epochs = b["steps"] * b["batch_size"] / max(1, self.survey.total - (self.survey.tests))
         said = [*self.notes,
                 f"Planned: {len(self.arms)} arms, {self.seeds} seeds, {b['steps']} steps of {b['batch_size']} pictures "
-                f"({epochs:.1f} times all of them), tested on {b['test_size']:,} after the last step; "
+                f"({self.epochs:.1f} times all of them), tested on {b['test_size']:,} after the last step; "
                 f"{len(self.arms) * self.seeds} runs of about {self.per_seed * self.workers / len(self.arms):.0f} s, to the "
                 f"end in {self.ends / 60:.1f} of {self.asked['minutes']:g} minutes.",
+                self.short,
                 what_is_wider(b["host"]).capitalize() + "." if "wider" in self.arms else "",
                 *left_out(self.left_out),
                 f"What this can show: with {self.seeds} seeds a difference of {100 * least:.1f} points or more, four times in "
