@@ -95,8 +95,8 @@ class Plan:
     def short(self) -> str:
         """What must be said of a budget in which not even all pictures are seen; else nothing."""
         return "" if self.epochs >= ENOUGH else (
-            f"In this time a run sees all pictures only {self.epochs:.1f} times: what is compared is how fast the networks learn at "
-            "first. With more --minutes it is where they end.")
+            f"In this time a run sees all pictures only {self.epochs:.1f} times: what is compared is how fast the networks learn "
+            "at first. With more --minutes it is where they end.")
 
     @property
     def words(self) -> list[str]:
