@@ -75,8 +75,8 @@ def test_a_host_that_has_learnt_nothing_gives_no_answer():
 
 def test_an_arm_that_failed_is_named_and_not_compared_and_the_others_are():
     p = plan()
-    broken = tuple(replace(r, accuracy=None, error="ValueError: the loss became nan") if r.trial.host == "wide_resnet" else r
-                   for r in results(p, SE_at_post=MORE))
+    broken = tuple(replace(r, accuracy=None, error="ValueError: the loss became nan")
+                   if r.trial.host == "wide_resnet" and r.trial.seed > 2 else r for r in results(p, SE_at_post=MORE))
     found = Answer(p, broken)
     assert list(found.verdicts) == ["SE at post"] and found.failed == {"wider": "ValueError: the loss became nan"}
     assert "Failed and not compared: wider, ValueError: the loss became nan" in as_html(found)

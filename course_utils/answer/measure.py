@@ -70,13 +70,15 @@ def measure(trial: Trial, seconds: float = 5.0, root: str | None = None) -> Timi
     return Timing(read, build, step, picture, cost.parameters(net), cost.multiply_adds(net, few.x[:2].to(device)))
 
 
-def forwards(trials: Sequence[Trial], root: str | None = None) -> list[float]:
+def forwards(trials: Sequence[Trial], seconds: float = 2.0, root: str | None = None) -> list[float]:
     """Seconds in which each network answers for one batch, side by side: a busy moment of the machine hits all alike."""
     if root:
         use_data_folder(root)
     device = best_device()
     _, test = material(trials[0], device)
-    return cost.latencies([network(trial, device).to(device) for trial in trials], test.x[:32].to(device), repeats=5, warm_up=1)
+    nets, x = [network(trial, device).to(device) for trial in trials], test.x[:32].to(device)
+    a_round = sum(cost.latencies(nets, x, repeats=1, warm_up=1))
+    return cost.latencies(nets, x, repeats=max(3, min(40, int(seconds / max(a_round, 1e-4)))), warm_up=0)
 
 
 class Counted:

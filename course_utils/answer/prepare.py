@@ -78,13 +78,14 @@ def make_plan(survey: Survey, host: str = "small_resnet", minutes: float = 30, p
     outcome = "balanced" if survey.uneven else "accuracy"
     if outcome == "balanced":      # tested twice
         timings = {arm: replace(t, picture=2 * t.picture) for arm, t in timings.items()}
-    beside = there(executor, forwards, [Trial(**{**base, **wanted[arm], "seed": seed, "steps": 100}) for arm in timings], root)
+    trials = [Trial(**{**base, **wanted[arm], "seed": seed, "steps": 100}) for arm in timings]
+    beside = there(executor, forwards, trials, 0.02 * 60 * minutes, root)
     timings = {arm: replace(t, forward=seconds) for (arm, t), seconds in zip(timings.items(), beside, strict=True)}
     spent = time.monotonic() - began
     once = max(t.read for t in timings.values()) if executor else 0.0      # here they have been read by now
     chosen, seeds, steps, tests = choose(total - spent - once, timings, workers, most, survey.tests)
     lacks |= {arm: "for want of time" for arm in timings if arm not in chosen}
-    spread, spread_from = assumed_spread(tests * (seeds if survey.split == "by_seed" else 1))
+    spread, spread_from = assumed_spread(tests)
     asked = {"source": survey.source, "host": host, "minutes": minutes, "pretrained": pretrained, "size": size, "lr": lr,
              "seed": seed}
     device = runtime.best_device()
