@@ -143,6 +143,13 @@ def test_a_label_that_the_file_itself_tells_is_a_leak(how, tmp_path):
     assert any(line.startswith("Label leak: ") and words in line for line in look(tmp_path).warnings)
 
 
+def test_sizes_that_no_other_picture_has_tell_nothing(tmp_path):
+    pictures(tmp_path, cat=8, dog=8)
+    for i, file in enumerate(sorted(tmp_path.rglob("*.png"))):
+        noise((30 + i, 30 + i), seed=i).save(file)
+    assert not look(tmp_path).telling
+
+
 # ---- the rest
 
 def test_a_survey_keeps_all_it_holds_as_a_file(tmp_path):
