@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds, seconds and memory; of one network, or of several side by side."""
+"""What a network costs: parameters, multiply-adds, traffic, seconds, memory; of one network, or of several side by side."""
 
 from __future__ import annotations
 
@@ -48,6 +48,32 @@ def multiply_adds(net: nn.Module, x: Tensor) -> float:
     with evaluating(net), FlopCounterMode(display=False) as counter:
         net(x)
     return counter.get_total_flops() / 2 / len(x)
+
+
+class Traffic(TorchDispatchMode):
+    """Adds up the bytes that torch's operators read and write; a view moves none."""
+
+    def __init__(self):
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            self.bytes += sum(t.nbytes for t in tree_leaves((args, kwargs, out)) if isinstance(t, Tensor))
+        return out
+
+
+def traffic(net: nn.Module, x: Tensor) -> float:
+    """Bytes that go to and from memory in one forward pass in eval mode, per picture of `x` (N, C, H, W). Taught in lesson 14.
+
+    What the operators of torch read and write, as if nothing stayed in a cache between them; a weight counts for the whole
+    batch. Compiled code joins operators and moves less.
+    """
+    check_fits(net, x)
+    with evaluating(net), Traffic() as counter:
+        net(x)
+    return counter.bytes / len(x)
 
 
 def seconds(net: nn.Module, x: Tensor) -> float:

@@ -25,7 +25,7 @@ from course_utils.check import guard
 NO_SLOPE = {"hit_share", "inside_outside", "confusion", "look_at"}      # scores and settings: no gradient is wanted of them
 
 
-GET_NUMBERS = {"look_at", "matched_width", "squeeze_width", "seen_pixels"}      # nothing that could be written to
+GET_NUMBERS = {"look_at", "matched_width", "squeeze_width", "seen_pixels", "gate_bytes"}      # nothing that could be written to
 
 
 def kind(name: str) -> str:
@@ -179,7 +179,7 @@ def faults(name: str) -> dict[str, object]:
     def forgotten(*args):
         first(*args)
     found |= {"forgotten return": forgotten, "text": lambda *a: "the answer", "kept": kept_from_the_first_call(first)}
-    if name not in ("swap", *GET_NUMBERS):      # the first is asked to write into what it gets
+    if name not in ("swap", "settled", *GET_NUMBERS):      # the first two are asked to write into what they get
         found["in place"] = writes(first)
     if name in TENSORS:
         plain, slopes = on_tensors(first)

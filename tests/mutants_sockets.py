@@ -3,11 +3,11 @@
 Name, file, the text as it stands (exactly once in the file), the text with the mistake.
 """
 
-(BUILD, CHOOSE, DOCTOR, FINDER, FUSE, HEAD, LISTS, MEET, PATHS, PLACES, PLUG, PROBE, PROOF, RECEIPT, RECORD, REPLACE, SKIP,
- SURGERY, UNITS, WALK) = (
+(BUILD, CHECKUP, CHOOSE, DOCTOR, FINDER, FUSE, GATES, HEAD, LISTS, MEET, MEMORY, PATHS, PLACES, PLUG, PROBE, PROOF, RECEIPT,
+ RECORD, REPLACE, SKIP, SURGERY, SYMPTOMS, TRIALS, UNITS, WALK) = (
     f"course_utils/sockets/{name}.py" for name in (
-        "build choose doctor finder fuse head lists meet paths places plug probe proof receipt record replace skip surgery units "
-        "walk").split())
+        "build checkup choose doctor finder fuse gates head lists meet memory paths places plug probe proof receipt record "
+        "replace skip surgery symptoms trials units walk").split())
 
 # The tests of each file that can notice, the likeliest first: tests/test_sockets_NAME.py.
 NOTICE = {
@@ -15,7 +15,8 @@ NOTICE = {
     CHOOSE: ("errors", "list"),
     HEAD: ("own", "placement"),
     PATHS: ("own", "placement", "unplug"),
-    DOCTOR: ("doctor",),
+    DOCTOR: ("doctor", "doctor_use"),
+    **dict.fromkeys((CHECKUP, GATES, MEMORY, SYMPTOMS, TRIALS), ("doctor_use", "doctor")),
     FINDER: ("list", "placement", "own", "blocks", "inputs", "kernel"),
     FUSE: ("fuse", "identity"),
     LISTS: ("lists",),
@@ -124,8 +125,47 @@ MUTANTS_SOCKETS = [
     ("doctor: what is gone is not missed", DOCTOR,
      "names = dict.fromkeys([*(name for name in wanted if name not in elsewhere), *there])",
      "names = dict.fromkeys(there)"),
-    ("doctor: counts no calls", DOCTOR, "elif wanted and runs != wanted:", "elif False:"),
+    ("doctor: counts no calls", DOCTOR, "elif wanted.calls and runs != wanted.calls:", "elif False:"),
     ("units: norm of another reader", UNITS, "return readers[0] if alone and", "return readers[0] if readers and"),
     ("choose: one name of several is enough", CHOOSE, "if not any(matches(p, pattern) for p in places):", "if False:"),
     ("receipt: kernels that were set aside are not counted", RECEIPT, "sum(self.added) - self.removed", "sum(self.added)"),
+    ("doctor: complains of stale norms where attention is gone", DOCTOR,
+     "() if checkup.named else of_the_network", "of_the_network"),
+    ("doctor: looks before the norms have settled", DOCTOR, "        if stale:      #", "        if False:      #"),
+    ("doctor: a whole batch on the way back", DOCTOR, "t[:ENOUGH] if", "t[:1] if"),
+    ("doctor: too few labels are taken", DOCTOR, "or count < LEAST", ""),
+    ("gates: zeros are taken for a closed gate", GATES, "torch.where(energy > 0,", "torch.where(energy >= 0,"),
+    ("gates: additions are taken for gates", GATES, "if len(inside) and inside.min() > -0.01 and", "if len(inside) and"),
+    ("gates: frozen by the first picture", GATES,
+     "mean = value.nanmean(0, keepdim=True)\n    return (x", "mean = value[:1]\n    return (x"),
+    ("gates: read while it is called for one picture", GATES, "            m.reader = None\n", "            pass\n"),
+    ("gates: nobody is asked alone", GATES, "one - y[:1]", "y[:1] - y[:1]"),
+    ("gates: spread over all and not between pictures", GATES,
+     "    mean = value.nanmean(0, keepdim=True)\n    return (value", "    mean = value.nanmean()\n    return (value"),
+    ("gates: a gate of no sigmoid has room to lose", GATES, "few.min() > -CLOSE and", "True and"),
+    ("gates: one place frozen, all frozen", GATES, "frozen(net, at=own)", "frozen(net)"),
+    ("memory: a print that training does not change", MEMORY, "(p.sum().item(), p.square().sum().item())", "(float(len(p)),)"),
+    ("memory: no print on meta refused", MEMORY, "if any(p.is_meta for p in module.parameters()):", "if False:"),
+    ("symptoms: untrained without labels", SYMPTOMS, "if trained and not finding.frozen:", "if not finding.frozen:"),
+    ("symptoms: frozen on purpose is untrained", SYMPTOMS, "if trained and not finding.frozen:", "if trained:"),
+    ("symptoms: saturated goes unnoticed", SYMPTOMS,
+     "r.room < LITTLE_ROOM:\n        faults.append", "False:\n        faults.append"),
+    ("symptoms: the same for all goes unnoticed", SYMPTOMS, "r.between < ALIKE", "False"),
+    ("symptoms: a leak goes unnoticed", SYMPTOMS, "r.leak > LEAKS", "False"),
+    ("symptoms: settling that helps nobody", SYMPTOMS, "-gain.high > 0 and -gain.mean > STALE_BY", "True"),
+    ("symptoms: variance that is too small is none", SYMPTOMS, "not 1 / OFF < norms.ratio < OFF", "norms.ratio >= OFF"),
+    ("symptoms: not used, said beside its cause", SYMPTOMS, "lost is None or checkup.named or", "lost is None or"),
+    ("symptoms: misleading is not used", SYMPTOMS, "    if lost.high < 0:", "    if False:"),
+    ("trials: norms keep what they were given", TRIALS,
+     "            for name, m in norms.items():\n                m.load_state_dict(stored[name])\n",
+     "            for name, m in norms.items():\n"),
+    ("trials: norms forget slowly", TRIALS, "m.momentum = None ", "m.momentum = 0.1 "),
+    ("trials: norms that are passed by count", TRIALS, "if not m.num_batches_tracked:  ", "if False:  "),
+    ("trials: intervals of a single picture's worth", TRIALS,
+     "stats.t_interval((whole - left).tolist())", "stats.t_interval((whole - left).tolist() * 9)"),
+    ("trials: dense labels count as one", TRIALS, ".float().flatten(1).mean(1)", ".float().flatten(1).amax(1)"),
+    ("trials: places by ones, however many", TRIALS, "if len(groups) > PARTS:", "if False:"),
+    ("checkup: seeds of one point, whatever was found", CHECKUP, "size = abs(lost.mean) if clear else POINT", "size = POINT"),
+    ("checkup: a network's own faults are not told", CHECKUP,
+     "for holder in (*self.findings, self)", "for holder in self.findings"),
 ]

@@ -1,14 +1,20 @@
-"""Right answers to the exercises of lessons 08 to 13, in several styles; test_check.py feeds them in."""
+"""Right answers to the exercises of lessons 08 to 14, in several styles; test_check.py feeds them in."""
 
 import copy
+import math
+from collections import defaultdict
 from statistics import fmean
+from types import MappingProxyType
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torchvision.models._utils import _make_divisible
 
 from course_utils import attention
+from course_utils.check.lesson_14 import DIAGNOSES
+from course_utils.plots import front
 from course_utils.sockets import Eased, plug_in, unplug
 from course_utils.stats import difference, holm
 
@@ -160,6 +166,81 @@ def in_own_words(block_input, expanded, family):
     return nearest if nearest >= 0.9 * quarter else nearest + 8
 
 
+def bytes_by_tensors(channels, height, width):
+    x = torch.empty(channels, height, width)
+    return sum(t.nbytes for t in (x, x, x))
+
+
+def front_by_sorting(points):
+    """From the cheapest on, the dearer one only if it gains more."""
+    kept, best = [], None
+    for name, (cost, gain) in sorted(points.items(), key=lambda item: (item[1][0], -item[1][1])):
+        if best is None or gain > best[1] or (cost, gain) == best:
+            kept.append(name)
+            best = (cost, gain)
+    return kept
+
+
+def front_as_set(points):
+    return {n for n, (c, g) in points.items() if all(k > c or h < g or (k, h) == (c, g) for k, h in points.values())}
+
+
+def front_by_arrays(points):
+    names, table = list(points), np.array(list(points.values()))
+    worse = ((table[None, :, 0] <= table[:, None, 0]) & (table[None, :, 1] >= table[:, None, 1])
+             & (table[None] != table[:, None]).any(2)).any(1)
+    return [name for name, out in zip(names, worse, strict=True) if not out]
+
+
+def settle(net, batches):
+    was = net.training
+    net.train()
+    with torch.no_grad():
+        for x in batches:
+            net(x)
+    return net.train(was)
+
+
+def settle_norms_only(net, batches):
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    modes = [m.training for m in norms]
+    for m in norms:
+        m.train()
+    with torch.no_grad():
+        [net(x) for x in batches]
+    for m, mode in zip(norms, modes, strict=True):
+        m.train(mode)
+    return net
+
+
+def settle_by_modes(net, batches):
+    modes = {m: m.training for m in net.modules()}
+    try:
+        with torch.set_grad_enabled(False):
+            for x in batches:
+                net.train().forward(x)
+    finally:
+        for m, mode in modes.items():
+            m.training = mode
+    return net
+
+
+@torch.no_grad()
+def settle_in_inference(net, batches):
+    training = net.training
+    for x in batches:
+        net.train()(x)
+    return net if training else net.eval()
+
+
+def settle_from_a_batch(net, batches):
+    """With gradients recorded and never used."""
+    was = net.training
+    for x in list(batches):
+        net.train()(x).detach()
+    return net.train(was)
+
+
 def swapped(net, new):
     unplug(net)
     plug_in(net, new, at="post")
@@ -201,4 +282,11 @@ RIGHT = {
     "holm_adjusted": [holm, holm_from_above, holm_by_definition],
     "squeeze_width": [as_torchvision, in_own_words],
     "swap": [swapped, swapped_in_a_copy, swapped_by_callable],
+    "gate_bytes": [lambda c, h, w: 12 * c * h * w, bytes_by_tensors,
+                   lambda channels, height, width: 3 * channels * height * width * 4,
+                   lambda c, h, w: sum(4 * c * h * w for _ in ("mean", "again", "product")), lambda *size: 12 * math.prod(size)],
+    "pareto_front": [front, front_by_sorting, front_as_set, front_by_arrays, lambda points: tuple(front(points))],
+    "settled": [settle, settle_norms_only, settle_by_modes, settle_in_inference, settle_from_a_batch],
+    "diagnoses": [DIAGNOSES, {n: DIAGNOSES[n] for n in (6, 5, 4, 3, 2, 1)}, {n: w.upper() for n, w in DIAGNOSES.items()},
+                  MappingProxyType(DIAGNOSES), defaultdict(str, DIAGNOSES)],
 }

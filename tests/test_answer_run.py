@@ -77,6 +77,17 @@ def test_an_arm_that_fails_is_recorded_and_the_others_go_on(tmp_path, monkeypatc
     assert any("SE at post: failed: ValueError: the loss became nan" in line for line in told)
 
 
+def test_the_doctor_gets_labels_and_a_doctor_that_fails_loses_no_run(monkeypatch):
+    from course_utils.hosts import SmallResNet
+    from course_utils.tasks import make
+    batch, net = make("twins", 12), SmallResNet()
+    monkeypatch.setattr(running, "doctor", lambda net, x, y, spread: f"{len(x)} pictures, {y is not None}, {spread}")
+    assert running.asks_doctor(net, batch, 0.02) == "12 pictures, True, 0.02"
+    assert running.asks_doctor(net, make("twins", 5), 0.02) == "5 pictures, False, 0.02", "too few for labels to say something"
+    monkeypatch.setattr(running, "doctor", lambda *_, **__: 1 / 0)
+    assert running.asks_doctor(net, batch, 0.02) == "The doctor could not look: ZeroDivisionError: division by zero"
+
+
 # ---- the whole command
 
 @pytest.fixture

@@ -16,9 +16,12 @@ FLOORS = (
     {"names": (), "paths": (), "tables": (), "stats": (), "hosts": (), "teach": ()},
     {"runtime": ("names",), "attention": ("names",)},
     {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention")},
-    {"train": ("runtime", "tasks"), "sockets": ("names", "tables", "attention", "plots"), "widgets": ("runtime", "plots")},
-    {"cost": ("tables", "train"), "check": ("runtime", "stats", "hosts", "attention", "sockets")},
-    {"studies": ("names", "paths", "stats", "tables", "tasks", "hosts", "attention", "runtime", "train", "cost", "sockets",
+    {"train": ("runtime", "tasks"), "widgets": ("runtime", "plots")},
+    {"cost": ("tables", "train")},
+    {"sockets": ("names", "stats", "tables", "attention", "plots", "cost")},      # its doctor counts, and asks for the price
+    {"check": ("runtime", "stats", "hosts", "attention", "sockets"),
+     "clinic": ("paths", "hosts", "attention", "tasks", "train", "sockets"),
+     "studies": ("names", "paths", "stats", "tables", "tasks", "hosts", "attention", "runtime", "train", "cost", "sockets",
                  "plots")},
     {"answer": ("names", "stats", "tables", "tasks", "runtime", "train", "cost", "sockets", "studies", "plots")},
 )

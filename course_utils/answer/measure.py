@@ -18,7 +18,7 @@ from ..tasks import Batch
 from ..train import CHECK_EVERY, evaluate, fit
 
 WARM = 2      # steps that do not count: memory is laid out, kernels are chosen
-SHOWN_TO_DOCTOR = 64      # pictures
+SHOWN_TO_DOCTOR = 200      # pictures
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -15,10 +14,12 @@ from typing import Any
 from .. import stats
 from ..runtime import rehearsing, use_data_folder
 from ..sockets import doctor
+from ..sockets.trials import LEAST as FOR_DOCTOR
 from ..studies import Result, Trial, read, run_trial, verdict
+from ..studies.controls import CONTROLS
 from ..studies.run import spoken
 from ..tasks import Batch
-from ..train import predict
+from ..train import device_of, predict
 from .arms import PLAIN as PLAIN_HOST
 from .arms import attention
 from .measure import SHOWN_TO_DOCTOR, balanced_accuracy
@@ -29,24 +30,27 @@ ASSUMED = 2
 LATE, TOO_LATE = 1.04, 1.22      # of the minutes: a further seed may end so late; one of the first three
 
 
-def asks_doctor(net, batch: Batch) -> str:
+def asks_doctor(net, batch: Batch, spread: float) -> str:
     """What the doctor says of a trained network: the one place where it is called."""
-    x, y = batch.x[:SHOWN_TO_DOCTOR], batch.y[:SHOWN_TO_DOCTOR]
-    knows_labels = "labels" in inspect.signature(doctor).parameters
-    return str(doctor(net, x, y) if knows_labels else doctor(net, x))
+    x, y = (part[:SHOWN_TO_DOCTOR].to(device_of(net)) for part in (batch.x, batch.y))
+    try:
+        return str(doctor(net, x, y if len(y) >= FOR_DOCTOR else None, spread=spread))
+    except Exception as error:  # a run that has been trained is not lost for want of these words
+        return f"The doctor could not look: {type(error).__name__}: {error}"
 
 
-def after(net, test: Batch, balanced: bool, ask: bool) -> dict[str, Any]:
+def after(net, test: Batch, balanced: bool, ask: bool, spread: float) -> dict[str, Any]:
     """What a result of this study holds besides that of any trial."""
     more: dict[str, Any] = {"balanced": balanced_accuracy(predict(net, test.x), test.y)} if balanced else {}
-    return {**more, "words": asks_doctor(net, Batch(*(part.to(next(net.parameters()).device) for part in test)))} if ask else more
+    return {**more, "words": asks_doctor(net, test, spread)} if ask else more
 
 
-def one(trial: Trial, balanced: bool, first: int, root: str | None) -> Result:
+def one(trial: Trial, balanced: bool, first: int, root: str | None, spread: float) -> Result:
     """One trial, in whatever process; of the first seed the doctor looks at what was plugged in."""
     if root:
         use_data_folder(root)
-    return run_trial(trial, partial(after, balanced=balanced, ask=bool(trial.mechanism) and trial.seed == first))
+    ask = bool(trial.mechanism) and trial.mechanism not in CONTROLS and trial.seed == first
+    return run_trial(trial, partial(after, balanced=balanced, ask=ask, spread=spread))
 
 
 def whole_seeds(plan: Plan, results: Sequence[Result]) -> list[int]:
@@ -104,7 +108,7 @@ def carry_out(plan: Plan, out: str | Path, executor: Executor | None = None, roo
     if results:
         tell(f"Going on: {len(results)} runs are in {path} already; {spoken(clock.used)} of {plan.asked['minutes']:g} min are "
              "used.")
-    run = partial(one, balanced=plan.outcome == "balanced", first=plan.first, root=root)
+    run = partial(one, balanced=plan.outcome == "balanced", first=plan.first, root=root, spread=plan.spread)
     block = max(1, -(-plan.workers // len(plan.arms)))      # seeds at a time: nobody waits for work
     while clock.more(done := len(whole_seeds(plan, results))):
         seeds = range(plan.first + done, plan.first + done + block)

@@ -20,9 +20,11 @@ from .lesson_11 import gated_signal, matched_width
 from .lesson_12 import holm_adjusted, paired_gain, seed_factor
 from .lesson_13 import swap
 from .lesson_13_widths import squeeze_width
+from .lesson_14 import diagnoses, gate_bytes, pareto_front, settled
 
 __all__ = ["apply_gate", "attend", "best_of_one", "block_sockets", "can_compare", "channel_means", "comparison", "confusion",
-           "coordinate_gate", "double_attention", "eased", "evidence_pixels", "gated_signal", "guess_among", "hit_share",
-           "holm_adjusted", "identity_mask", "identity_start", "inside_outside", "largest_map", "last_stage_share", "look_at",
-           "matched_width", "mended_mixture", "mended_transformer", "mix_places", "paired_gain", "se", "seed_factor",
-           "seen_pixels", "simam", "socket_ratio", "spatial_gate", "squeeze_width", "swap", "whose_gate", "window_of"]
+           "coordinate_gate", "diagnoses", "double_attention", "eased", "evidence_pixels", "gate_bytes", "gated_signal",
+           "guess_among", "hit_share", "holm_adjusted", "identity_mask", "identity_start", "inside_outside", "largest_map",
+           "last_stage_share", "look_at", "matched_width", "mended_mixture", "mended_transformer", "mix_places", "paired_gain",
+           "pareto_front", "se", "seed_factor", "seen_pixels", "settled", "simam", "socket_ratio", "spatial_gate",
+           "squeeze_width", "swap", "whose_gate", "window_of"]

@@ -2,12 +2,13 @@
 
 A drawing function returns a figure whose `alt` says in words what it shows; `show(fig)` displays both.
 `hosts` draws the emblem, `cards` one socket of it with its facts, `flows` and `parts` the smaller diagrams in the same language,
-`views` pictures and maps, `numbers` small maps and gates, `dotplot`, `solved`, `charts`, `depth`, `gains`, `growth` and
-`tradeoff` results; `look` the one style.
+`views` pictures and maps, `numbers` small maps and gates, `checkup` what the doctor found, `dotplot`, `solved`, `charts`,
+`depth`, `gains`, `growth`, `pareto` and `tradeoff` results; `look` the one style.
 """
 
 from .cards import card
 from .charts import curves, heat
+from .checkup import checkup
 from .depth import depth
 from .dotplot import dots
 from .flows import mechanism, plain_host
@@ -16,11 +17,12 @@ from .growth import growth
 from .hosts import emblem
 from .look import FAMILY_COLOURS, MARKERS, Drawing, show, style, to_png
 from .numbers import gates, hand_gate, numbers
+from .pareto import front, pareto
 from .parts import parts
 from .solved import solved
 from .tradeoff import tradeoff
 from .views import maps, pictures, window
 
-__all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "card", "curves", "depth", "dots", "emblem", "gains", "gates", "growth",
-           "hand_gate", "heat", "maps", "mechanism", "numbers", "parts", "pictures", "plain_host", "show", "solved", "style",
-           "to_png", "tradeoff", "window"]
+__all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "card", "checkup", "curves", "depth", "dots", "emblem", "front", "gains",
+           "gates", "growth", "hand_gate", "heat", "maps", "mechanism", "numbers", "pareto", "parts", "pictures", "plain_host",
+           "show", "solved", "style", "to_png", "tradeoff", "window"]

@@ -13,12 +13,13 @@ from .build import Maker, check_maker, label, make, make_instead
 from .choose import Layers, choose
 from .finder import Finder
 from .meet import fitting, make_fuse
+from .memory import Remembered, remember, weighed
 from .places import SOCKETS, UNITS, Place
 from .probe import Example, probe
 from .proof import Witness, check_reached
 from .receipt import Receipt, SocketList
 from .replace import Head, Instead, replace
-from .surgery import host_class, insert, part_name, parts, remember, restore, socket_of, take_out
+from .surgery import host_class, insert, part_name, parts, restore, socket_of, take_out
 
 
 def check_model(model: nn.Module) -> None:
@@ -181,7 +182,8 @@ def plug_in(model: nn.Module, attention: Maker, at: str, stages: int | Iterable[
         check_reached(model, example, names, tuple(places))
         unproved = witness.check(model, label(attention)) if witness else ""
         undo.pop_all()
-    remember(model, {name: (place.calls, start) for name, place in zip(names, places, strict=True)})
+    remember(model, {name: Remembered(place.calls, start, weighed(model.get_submodule(name)))
+                     for name, place in zip(names, places, strict=True)})
     added = tuple(sum(p.numel() for p in model.get_submodule(name).parameters()) for name in names)
     removed = sum(new._plugged_original[0].weight.numel() for new in made if isinstance(new, Instead))
     everywhere = stages is None and layers is None      # whoever chooses places does not ask what he left out

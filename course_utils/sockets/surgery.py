@@ -12,6 +12,7 @@ from collections.abc import Container, Iterable
 from torch import Tensor, fx, nn
 
 from .fuse import Meeting
+from .memory import forget
 from .replace import Head, Instead, replace
 from .skip import Skip, with_attention_in_lines
 from .walk import RUNNING, walkers
@@ -21,8 +22,6 @@ BEFORE = ("input", "inner", "pre")
 AFTER = ("inner", "post", "identity", "after_add", "between", "head")
 
 ABSENT = object()      # what a forward that is called by name alone gets as its first argument
-
-MEMORY = "_attention_places"      # where the network notes what was plugged into it
 
 
 class Plugged:
@@ -200,34 +199,6 @@ def parts(module: nn.Module) -> tuple[str, ...]:
     return module._plugged_names if isinstance(module, Instead | Head) and module._plugged_original[0] is not None else ()
 
 
-def remember(net: nn.Module, calls: dict[str, tuple[int, str]]) -> None:
-    """Note in the network what was plugged into it, how often each is called, and its start, so that a loss is found later.
-
-    In the network and in each part that holds some of it: what is made of a part, as by merging adapters, still knows.
-    """
-    for at, module in net.named_modules():
-        start = f"{at}." if at else ""
-        inside = {name.removeprefix(start): told for name, told in calls.items() if name.startswith(start)}
-        if inside and not at.rpartition(".")[2].startswith("attention_"):
-            vars(module)[MEMORY] = {**vars(module).get(MEMORY, {}), **inside}
-
-
-def forget(net: nn.Module, sockets: Iterable[str] | None = None) -> None:
-    """Take what is unplugged out of that note."""
-    for module in net.modules():
-        if MEMORY in vars(module):
-            kept = {n: c for n, c in vars(module)[MEMORY].items() if sockets and part_socket(n) not in sockets}
-            vars(module).pop(MEMORY)
-            if kept:
-                vars(module)[MEMORY] = kept
-
-
-def remembered(net: nn.Module) -> dict[str, tuple[int, str]]:
-    """What was plugged into the network and its parts: name -> how often it was called for one picture, and its start."""
-    return {f"{at}.{name}".lstrip("."): calls for at, module in net.named_modules()
-            for name, calls in vars(module).get(MEMORY, {}).items()}
-
-
 def part_socket(name: str) -> str:
     """The socket in the name of what was plugged in: "layer1.0.bn2.attention_post" -> "post"."""
     return socket_of(next(part for part in reversed(name.split(".")) if part.startswith("attention_")))
@@ -236,7 +207,7 @@ def part_socket(name: str) -> str:
 def restore(net: nn.Module, sockets: Iterable[str] | None = None) -> int:
     """Take attention out again, of these sockets or of all; returns how many modules were taken out."""
     taken = 0
-    forget(net, sockets)
+    forget(net, lambda name: sockets is not None and part_socket(name) not in sockets)
     for module in reversed(list(net.modules())):          # parts come before their wholes
         names = [n for n in parts(module) if sockets is None or socket_of(n) in sockets]
         taken += len(names)

@@ -12,11 +12,13 @@ from . import decide, verdict
 from .catalogue import CATALOGUE, find
 from .claims import claims
 from .executors import Processes, dask
-from .overview import crossing, overview
+from .overview import crossing, gains, overview
+from .price import priced
 from .results import read
 from .run import accuracies, describe, run_study
 from .study import Study
 from .trial import HOSTS, TEST_SEED, Result, Trial, network, run_trial
 
 __all__ = ["CATALOGUE", "HOSTS", "TEST_SEED", "Processes", "Result", "Study", "Trial", "accuracies", "claims", "crossing",
-           "dask", "decide", "describe", "find", "network", "overview", "read", "run_study", "run_trial", "verdict"]
+           "dask", "decide", "describe", "find", "gains", "network", "overview", "priced",
+           "read", "run_study", "run_trial", "verdict"]

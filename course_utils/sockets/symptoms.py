@@ -1,0 +1,81 @@
+"""From what was measured to what is wrong: the doctor's thresholds, each with what it was set by, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .checkup import POINT, Checkup, Fault, Finding
+from .trials import Norms
+
+# Healthy trained networks of the course's tasks and mechanisms lie far from these (`python tests/doctor_table.py`).
+LITTLE_ROOM = 0.02      # of the slope of a sigmoid or softmax: below, training moves the gate no more
+ALIKE = 5e-4            # spread between pictures, of the gate's range
+SAME = 1e-3             # a map that is changed by less is as good as untouched
+LEAKS = 1e-3            # of the largest output: more is no rounding, but another picture
+STALE_BY = 0.05         # right answers that settling gives back: less is the luck of two sets of statistics
+OFF = 4.0               # times the stored variance, or a part of it, in the middle of a norm's channels
+
+SATURATED = ("saturated: its values stand at the ends of their sigmoid or softmax ({low:.2g} to {high:.2g}), where no gradient "
+             "comes through, so it stays as it is. Lower the learning rate or add weight decay for its weights, divide the "
+             "logits (a temperature, 1/sqrt(d)), or begin again with start='identity'. A softmax over an axis of length one, "
+             "or a missing square root, does this too.")
+CONSTANT = ("the same for each picture (spread {between:.2%}): it has become a fixed factor, which the next weights could hold. "
+            "What it summarises does not tell your pictures apart there: a mean over the wrong axis, a map that is dead or of "
+            "one value. Look at what comes in, or plug it in at another depth.")
+UNTRAINED = ("still has the weights it was plugged in with. The optimiser was made before plug_in and does not know them (make "
+             "it after, or optimiser.add_param_group), or they need no gradient, or the training did not run.")
+AT_START = ("changes its map by less than 0.1 %, though it was trained: it has hardly left its identity start. Train longer, or "
+            "give its weights a higher learning rate and no weight decay.")
+LEAKING = ("its output for one picture depends on the others in the batch (by {leak:.1%}): a mean, a norm or a softmax runs "
+           "over the batch, axis 0, in place of channels or positions. Results then change with the batch size.")
+STALE = ("The stored statistics of the norms do not fit what comes now ({ratio:.2g} times the variance at {worst}{gain}). Let "
+         "some hundred batches pass forward in training mode, without labels and without learning, before you judge or "
+         "fine-tune: with torch.no_grad(): net.train()(x). Does that not help, then these pictures differ from those of the "
+         "training.")
+UNUSED = ("Frozen at its mean it loses nothing ({lost:+.3f}, at most {high:+.3f}): the network does not use what its attention "
+          "sees. Take it out, or plug it in where a summary can see what decides: a choice between channels early, between "
+          "places late. Whether it helped while training, only runs without it can say.")
+HARMS = ("With its gate frozen at the mean the network is right more often ({lost:+.3f}, {low:+.3f} to {high:+.3f}): what it "
+         "sees misleads it on these pictures. Look for what differs between them and the pictures of the training.")
+
+
+def of_the_gate(finding: Finding, trained: bool) -> Finding:
+    """The finding with what is wrong with its gate, the first cause alone: what has no weights of its own yet, says nothing."""
+    r, faults = finding.reading, list(finding.faults)
+    if [fault.name for fault in faults] == ["no gradient"] and r is not None and r.room is not None and r.room < LITTLE_ROOM:
+        faults = []      # it is the gate itself that stops it
+    if r is None or faults:
+        return finding
+    if r.leak is not None and r.leak > LEAKS:
+        faults.append(Fault("mixes pictures", LEAKING.format(leak=r.leak)))
+    if finding.untrained:
+        if trained and not finding.frozen:
+            faults.append(Fault("untrained", UNTRAINED))
+    elif r.room is not None and r.room < LITTLE_ROOM:
+        faults.append(Fault("saturated", SATURATED.format(low=r.low, high=r.high)))
+    elif trained and finding.start == "identity" and finding.change is not None and finding.change < SAME:
+        faults.append(Fault("untrained", AT_START))
+    elif r.between is not None and r.between < ALIKE:
+        faults.append(Fault("constant", CONSTANT.format(between=r.between)))
+    return replace(finding, faults=tuple(faults))
+
+
+def of_the_network(norms: Norms) -> tuple[Fault, ...]:
+    """Stale norms: where there are labels, those whose settling gives right answers back; elsewhere those that are far off."""
+    gain = norms.settled
+    if gain is not None:
+        stale = -gain.high > 0 and -gain.mean > STALE_BY
+        told = f"; right answers {gain.whole:.3f}, and {gain.left:.3f} once settled"
+    else:
+        stale, told = not 1 / OFF < norms.ratio < OFF, ""
+    return (Fault("stale norms", STALE.format(ratio=norms.ratio, worst=norms.worst, gain=told)),) if norms.worst and stale else ()
+
+
+def of_the_use(checkup: Checkup) -> tuple[Fault, ...]:
+    """Nothing lost by freezing, or something gained: said only where no other fault explains it."""
+    lost = checkup.lost
+    if lost is None or checkup.named or not checkup.scored:
+        return ()
+    if lost.high < 0:
+        return (Fault("misleads", HARMS.format(lost=lost.mean, low=lost.low, high=lost.high)),)
+    return (Fault("not used", UNUSED.format(lost=lost.mean, high=lost.high)),) if lost.high < POINT else ()
