@@ -123,6 +123,11 @@ def data_folder() -> Path | None:
     return Path(name) if name else None
 
 
+def use_data_folder(path: str | Path) -> None:
+    """Look for data sets there, in this process and in those that it starts."""
+    os.environ[DATA_VARIABLE] = str(path)
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python, torch and, where it is loaded already, NumPy."""
     random.seed(seed)

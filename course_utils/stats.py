@@ -155,8 +155,10 @@ def power(effect: float, pairs: int, level: float = 0.95) -> float:
     return float(stats.nct.sf(edge, pairs - 1, shift) + below)
 
 
-def visible(spread: float, pairs: int, chance: float = 0.8) -> float:
+def visible(spread: float, pairs: int, chance: float = 0.8, level: float = 0.95) -> float:
     """The smallest true difference that so many pairs show with that chance; `spread` is the standard deviation of theirs.
+
+    `level` is that of the interval: 1 - 0.05 / m where m comparisons are made, as Bonferroni has it.
 
     Raises:
         ValueError: fewer than two pairs.
@@ -165,7 +167,7 @@ def visible(spread: float, pairs: int, chance: float = 0.8) -> float:
 
     if pairs < 2:
         raise ValueError(f"an interval needs at least two pairs, got {pairs}")
-    return spread * float(optimize.brentq(lambda effect: power(effect, pairs) - chance, 0, CERTAIN))
+    return spread * float(optimize.brentq(lambda effect: power(effect, pairs, level) - chance, 0, CERTAIN))
 
 
 def seeds_needed(difference: float, spread: float, chance: float = 0.8, level: float = 0.95) -> int:

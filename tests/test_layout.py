@@ -23,6 +23,7 @@ FLOORS = (
      "clinic": ("paths", "hosts", "attention", "tasks", "train", "sockets"),
      "studies": ("names", "paths", "stats", "tables", "tasks", "hosts", "attention", "runtime", "train", "cost", "sockets",
                  "plots")},
+    {"answer": ("names", "stats", "tables", "tasks", "runtime", "train", "cost", "sockets", "studies", "plots")},
 )
 MAY = {room: set(others) for floor in FLOORS for room, others in floor.items()}
 GONE = {"models", "large", "digits", "images", "trial", "study", "recorded"}      # files of an older layout, at the top

@@ -128,6 +128,12 @@ FIGURES = {
         lambda: plots.curves({"SE": ([1, 2, 3], [2.0, 0.2, 0.02])}, "loss", log=True),
         ["2.00 at 1 to 0.02 at 3"],
     ),
+    "gains": (
+        lambda: plots.gains({"SE at post": [0.01, 0.02, 0.03], "wider": {3: -0.01, 4: 0.0}},
+                            {"SE at post": "+4 % weights"}, TITLE),
+        ["SE at post: mean +2.0 points, 95 % interval -0.5 to +4.5, 3 seeds; +4 % weights", "wider: mean -0.5 points"],
+    ),
+    "gains, one seed": (lambda: plots.gains({"SE": [0.5]}), ["SE: mean +50.0 points, 1 seed."]),
     "tradeoff": (
         lambda: plots.tradeoff(
             {"plain": (41.4, [0.9, 0.92, 0.95]), "copy": (2.6, [0.2, 0.22, 0.25]), "patches": (3.5, {200: 0.93, 201: 0.9})},

@@ -7,7 +7,7 @@ import torch
 from trials import plain_surroundings  # noqa: F401  (a fixture)
 
 from course_utils.attention import ECA, SE
-from course_utils.studies import Trial, network, run_trial
+from course_utils.studies import Trial, material, network, run_trial
 from course_utils.studies import trial as module
 from course_utils.tasks import Images
 
@@ -96,7 +96,7 @@ def clothes(n: int) -> Images:
 
 def test_real_pictures_are_trained_and_tested_on(monkeypatch):
     asked = []
-    monkeypatch.setattr(module, "real", lambda task, split, device: asked.append(split) or clothes(40))
+    monkeypatch.setattr(material, "real", lambda task, split, device, size: asked.append(split) or clothes(40))
     result = run_trial(replace(plugged(batch_size=8, test_size=30), task="fashion_mnist"))
     assert result.error is None and sorted(asked) == ["test", "train"]
     assert abs(result.accuracy * 30 - round(result.accuracy * 30)) < 1e-4

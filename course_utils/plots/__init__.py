@@ -3,7 +3,7 @@
 A drawing function returns a figure whose `alt` says in words what it shows; `show(fig)` displays both.
 `hosts` draws the emblem, `cards` one socket of it with its facts, `flows` and `parts` the smaller diagrams in the same language,
 `views` pictures and maps, `numbers` small maps and gates, `checkup` what the doctor found, `dotplot`, `solved`,
-`panels`, `charts`, `depth`, `growth`, `pareto` and `tradeoff` results; `look` the one style.
+`panels`, `charts`, `depth`, `gains`, `growth`, `pareto` and `tradeoff` results; `look` the one style.
 """
 
 from .cards import card
@@ -12,6 +12,7 @@ from .checkup import checkup
 from .depth import depth
 from .dotplot import dots
 from .flows import mechanism, plain_host
+from .gains import gains
 from .growth import growth
 from .hosts import emblem
 from .look import FAMILY_COLOURS, MARKERS, Drawing, show, style, to_png
@@ -23,6 +24,6 @@ from .solved import solved
 from .tradeoff import tradeoff
 from .views import maps, pictures, window
 
-__all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "card", "checkup", "curves", "depth", "dots", "emblem", "front", "gates",
-           "growth", "hand_gate", "heat", "maps", "mechanism", "numbers", "panels", "pareto", "parts", "pictures", "plain_host",
-           "show", "solved", "style", "to_png", "tradeoff", "window"]
+__all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "card", "checkup", "curves", "depth", "dots", "emblem", "front", "gains",
+           "gates", "growth", "hand_gate", "heat", "maps", "mechanism", "numbers", "panels", "pareto", "parts", "pictures",
+           "plain_host", "show", "solved", "style", "to_png", "tradeoff", "window"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attention import DynamicConv, build
@@ -64,10 +65,30 @@ class CooledDynamicConv(DynamicConv):
         return super().forward(x)
 
 
+class Pointwise(nn.Module):
+    """The two small layers of SE at every position, and added: y = x + W2 relu(W1 x). As many weights as SE; nothing is weighed.
+
+    Args:
+        channels: C of the map.
+        reduction: r; the hidden width is max(1, C // r), as SE has it.
+
+    Parameters: 2C^2/r + C/r + C.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16):
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.squeeze, self.excite = nn.Conv2d(channels, hidden, 1), nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.excite(F.relu(self.squeeze(x)))              # (N, C, H, W)
+
+
 # Name of a trial's mechanism -> what makes it. The names are none of attention.REGISTRY.
 CONTROLS: dict[str, Callable[..., nn.Module]] = {
     "se_added": partial(Added, made="se"),
     "spatial_gate_added": partial(Added, made="spatial_gate"),
     "large_conv": LargeConv,
+    "pointwise": Pointwise,
     "cooled_dynamic_conv": CooledDynamicConv,
 }

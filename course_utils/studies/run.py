@@ -25,7 +25,7 @@ DEATHS = 4      # so often the worker of a trial may die, the last times with no
 
 def run_study(trials: Iterable[Trial], results: str | Path, executor: Executor | None = None,
               run: Callable[[Trial], Result] = run_trial, progress: bool = True, retry: bool = False,
-              definition: Mapping[str, Any] | None = None) -> list[Result]:
+              definition: Mapping[str, Any] | None = None, tell: Callable[[Result, int], None] | None = None) -> list[Result]:
     """Run the trials that the file does not hold yet, one JSON line each as it finishes.
 
     A trial that failed is recorded with its error, and the others go on. Stopped or killed, the study goes on from the file:
@@ -40,6 +40,7 @@ def run_study(trials: Iterable[Trial], results: str | Path, executor: Executor |
         run: what to do with a trial.
         retry: run the trials again that have failed.
         definition: of the study that they are of; the file remembers it. `Study.run` gives it.
+        tell: is called with each result and the number of trials that are left, instead of the line that is printed.
 
     Returns:
         One Result per different trial, in the order of `trials`.
@@ -54,14 +55,14 @@ def run_study(trials: Iterable[Trial], results: str | Path, executor: Executor |
     if definition:
         ledger.sign(definition)
     todo = [t for t in wanted if not ledger.settled(t)]
-    report = Report(len(wanted), len(todo), path, progress)
+    report = Report(len(wanted), len(todo), path, progress and tell is None)
     broken = [r for t in wanted if (r := ledger.done.get(t)) and r.error is not None and ledger.settled(t)]
-    if progress and broken:
+    if progress and broken and tell is None:
         print(f"{len(broken)} of them failed; to try them again: retry=True, or --retry.")
 
     def finish(result: Result) -> None:
         ledger.record(result)
-        report.one(ledger.done[result.trial], sum(not ledger.settled(t) for t in todo))
+        (tell or report.one)(ledger.done[result.trial], sum(not ledger.settled(t) for t in todo))
     try:
         if executor is None:
             run_here(todo, ledger, run, finish)

@@ -33,7 +33,8 @@ def take_off(result: Result, study: Study) -> float:
 
 # Outcome -> how it is read off a result.
 OUTCOMES: dict[str, Callable[[Result, Study], float]] = {
-    **{field: (lambda result, study, field=field: getattr(result, field)) for field in ("accuracy", "seconds", "parameters")},
+    **{field: (lambda result, study, field=field: getattr(result, field))
+       for field in ("accuracy", "balanced", "seconds", "parameters")},
     "take_off": take_off,
 }
 

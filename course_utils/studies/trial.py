@@ -6,8 +6,9 @@ import copy
 import functools
 import json
 import threading
+import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import partial
@@ -15,25 +16,22 @@ from typing import Any
 
 import torch
 
-from .. import hosts, names, tasks
-from ..attention import PatchSelection
+from .. import tasks
 from ..cost import parameters
 from ..runtime import best_device
 from ..sockets import plug_in, unplug
-from ..tasks import Batch, Images, Steps, to_batch
+from ..tasks import Batch
 from ..train import History, evaluate, fit, layout
 from .controls import CONTROLS
+from .hosting import HOSTS, build, check_host
+from .material import SPLITS, TEST_SEED, material, real, shape
 
-# The hosts, and those that read one patch of a large picture: where patch selection says, or a rule of hand. `zoom_all` reads
-# all places, "two" has two layers in the classifier.
-zoom = partial(hosts.ZoomHost, select=partial(PatchSelection, size=32, factor=4, hidden=8))
-HOSTS = {**hosts.HOSTS, "zoom": zoom, "zoom_all": partial(zoom, every=True), "zoom_two": partial(zoom, hidden=64),
-         "zoom_all_two": partial(zoom, every=True, hidden=64), "red_patch": hosts.RedPatchHost}
+__all__ = ["HOSTS", "SPLITS", "TEST_SEED", "Result", "Trial", "material", "network", "real", "run_trial", "shape", "trained"]
+
 SEEDING = threading.Lock()      # torch has one generator for the process: seeding and drawing must not be interleaved
 SETTLE_SEED = 30_000
 BEFORE_SEED = 10_000      # other pictures while a host is trained before the trial
 LOOK_AT = 500      # test pictures for the curve: enough to see a take-off, and cheap enough for every 50 steps
-TEST_SEED = 2_000_003      # one test set for all trials of a task: differences between trials are not differences of luck
 
 
 def frozen(value: Any) -> Any:
@@ -51,7 +49,8 @@ def stable_options(options: Any) -> tuple[tuple[str, Any], ...]:
 KEY_NAMES = {"at": "socket", "stages": "layers", "layers": "names"}
 KEY_STARTS = {"as_made": "paper"}
 # What came later is left out of a key where it says nothing, so that old keys stay.
-LATER = {"stages": (), "layers": (), "times": 1, "before": 0, "had": None, "settle": 0}
+LATER = {"stages": (), "layers": (), "times": 1, "before": 0, "had": None, "settle": 0, "size": 0,
+         "split": "", "pretrained": False}
 # A plain host has no mechanism to say more about.
 PLAIN = {"start": "as_made", "options": (), "stages": (), "layers": (), "times": 1}
 
@@ -63,7 +62,7 @@ class Trial:
     Args:
         task: a name of tasks.TASKS or tasks.DATA_SETS, or "folder:PATH" for pictures of your own (see tasks.folder). A folder
             is known by its path: after you changed the pictures, record to another file of results.
-        host: a name of HOSTS.
+        host: a name of HOSTS, or of a host elsewhere: see `hosting`.
         mechanism: a name of attention.REGISTRY, or of CONTROLS, or None for the plain host. The others say how `plug_in` brings
             it in, and mean what they mean there:
         at: its socket; "none" for the plain host.
@@ -79,6 +78,10 @@ class Trial:
         seed: initial weights and training pictures. Trials of the same seed see the same pictures: they are pairs.
         steps, batch_size, lr: the budget.
         test_size: pictures to test on, made of scans that no training picture holds.
+        size: side of real pictures; 0: that of the data set.
+        split: "": as the data set or the folder has it; "once": its pictures divided anew, the same ones kept together;
+            "by_seed": divided by each seed in its own way, for sets so small that one test set is a matter of luck.
+        pretrained: the host comes with weights of ImageNet, and a new last layer.
     """
 
     task: str
@@ -98,13 +101,18 @@ class Trial:
     batch_size: int = 32
     lr: float = 1e-2
     test_size: int = 2000
+    size: int = 0
+    split: str = ""
+    pretrained: bool = False
 
     def __post_init__(self):
-        names.find("host", self.host, HOSTS)
+        check_host(self.host)
+        if self.split not in SPLITS:
+            raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {self.split!r}")
         # One stable form: equal trials must have equal keys, whoever wrote them.
         for name, kind in (("options", stable_options), ("stages", frozen), ("layers", frozen), ("lr", float), ("seed", int),
                            ("steps", int), ("batch_size", int), ("test_size", int), ("times", int), ("before", int),
-                           ("settle", int)):
+                           ("settle", int), ("size", int), ("pretrained", bool)):
             object.__setattr__(self, name, kind(getattr(self, name)))
         for name in ("stages", "layers"):
             if not isinstance(getattr(self, name), tuple):
@@ -132,7 +140,8 @@ class Trial:
     def arm_before(self) -> Trial:
         """The trial that trains the host which this one goes on from."""
         return Trial(self.task, self.host, self.had, self.at if self.had else "none", seed=self.seed + BEFORE_SEED,
-                     steps=self.before, batch_size=self.batch_size, test_size=self.test_size)
+                     steps=self.before, batch_size=self.batch_size, test_size=self.test_size, size=self.size,
+                     split=self.split, pretrained=self.pretrained)
 
     @property
     def arm(self) -> Trial:
@@ -154,34 +163,9 @@ class Result:
     torch: str = ""
     date: str = ""
     data: str = ""      # of real data: how many pictures, how they were augmented, how many it was tested on
-
-
-@functools.lru_cache(maxsize=4)
-def real(task: str, split: str, device: str) -> Images:
-    return tasks.load(task, split, device=device)      # read once, for all trials of a process
-
-
-def shape(task: str) -> tuple[int, int]:
-    """Number of classes and side of the pictures.
-
-    Raises:
-        ValueError: neither a task nor a data set.
-    """
-    if task in tasks.DRAWN:
-        return tasks.find(task).classes, tasks.find(task).size
-    if task in tasks.DATA_SETS or task.startswith(tasks.FOLDER):
-        return tasks.outline(task)
-    raise names.unknown("task or data set", task, [*tasks.DRAWN, *tasks.DATA_SETS, f"{tasks.FOLDER}PATH"])
-
-
-def material(trial: Trial, device: torch.device) -> tuple[Iterable[Batch], Batch]:
-    """Batches to train on, and one to test on."""
-    if trial.task not in tasks.DRAWN:
-        x, y, _ = real(trial.task, "test", str(device))
-        return (Steps(real(trial.task, "train", str(device)), trial.steps, trial.batch_size, trial.seed),
-                to_batch(x[:trial.test_size], y[:trial.test_size]))
-    return (tasks.Stream(trial.task, trial.steps, trial.batch_size, seed=trial.seed, device=device),
-            tasks.make(trial.task, trial.test_size, "test", TEST_SEED, device))
+    balanced: float | None = None      # the mean over classes of the accuracy on each, where it was asked for
+    words: str = ""      # what the doctor said of the trained network, where it was asked
+    wall: float | None = None      # seconds of everything: reading, building, training, testing
 
 
 def network(trial: Trial, device: torch.device | None = None) -> torch.nn.Module:
@@ -196,9 +180,9 @@ def network(trial: Trial, device: torch.device | None = None) -> torch.nn.Module
             unplug(net)
     with SEEDING:
         torch.manual_seed(trial.seed)
-        classes, side = shape(trial.task)
+        classes, side = shape(trial.task, trial.size)
         if not trial.before:
-            net = HOSTS[trial.host](classes)
+            net = build(trial.host, classes, trial.pretrained)
         mechanism, options = trial.mechanism, dict(trial.options)
         if mechanism in CONTROLS:
             mechanism, options = partial(CONTROLS[mechanism], **options), {}
@@ -216,8 +200,13 @@ def trained(trial: Trial, device: str) -> torch.nn.Module:
     return net
 
 
-def run_trial(trial: Trial) -> Result:
-    """Train and test; an error becomes part of the result. The accuracy is that of the last step, never the best one."""
+def run_trial(trial: Trial, after: Callable[[torch.nn.Module, Batch], dict[str, Any]] | None = None) -> Result:
+    """Train and test; an error becomes part of the result. The accuracy is that of the last step, never the best one.
+
+    Args:
+        after: further entries of the result, from the trained network and the batch that it was tested on.
+    """
+    began = time.perf_counter()
     device = best_device()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     about = {"device": name, "torch": torch.__version__, "date": date.today().isoformat()}
@@ -233,6 +222,8 @@ def run_trial(trial: Trial) -> Result:
         settle(net, trial, device)
         accuracy = evaluate(net, test)
         curve = tuple(round(value, 4) for value in history.unseen)
+        about |= after(net, test) if after else {}
+        about["wall"] = round(time.perf_counter() - began, 2)
         return Result(trial, accuracy, round(history.seconds, 2), parameters(net), curve, **about)
     except Exception as error:
         return failed(trial, error, **about)

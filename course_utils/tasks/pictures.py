@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SIZE = 64
 SHOWN = 10      # names in one message
+LARGE = 16_000_000      # pixels; more than a camera's usual picture has
 LIKE_SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 WANTED = "Wanted: a folder with one sub-folder a class, and the pictures of that class in it."
 
@@ -179,10 +180,19 @@ def squares(paths: list[Path], size: int) -> tuple[Tensor, list[int]]:
 
 
 def read_square(path: Path, size: int) -> np.ndarray:
-    """One picture file as (size, size, 3) uint8. Pillow's limit on the number of pixels stays as it is."""
+    """One picture file as (size, size, 3) uint8. Pillow's limit on the number of pixels stays as it is.
+
+    A large JPEG is unpacked at an eighth to half of its side, so that a panorama takes little memory; other formats cannot do
+    that, and a picture of theirs beyond the limit at which Pillow warns is refused.
+    """
     from PIL import Image
 
     with Image.open(path) as picture:
+        if picture.size[0] * picture.size[1] > LARGE:
+            picture.draft("RGB", (2 * size, 2 * size))
+        wide, high = picture.size
+        if Image.MAX_IMAGE_PIXELS and wide * high > Image.MAX_IMAGE_PIXELS:
+            raise ValueError(f"{wide}x{high} pixels would be unpacked whole: save it smaller, or as JPEG")
         return square(picture, size)
 
 
