@@ -150,7 +150,7 @@ MUTANTS_SOCKETS = [
     ("symptoms: frozen on purpose is untrained", SYMPTOMS, "if trained and not finding.frozen:", "if trained:"),
     ("symptoms: saturated goes unnoticed", SYMPTOMS,
      "r.room < LITTLE_ROOM:\n        faults.append", "False:\n        faults.append"),
-    ("symptoms: the same for all goes unnoticed", SYMPTOMS, "r.between < ALIKE", "False"),
+    ("symptoms: the same for all goes unnoticed", SYMPTOMS, "r.between < ALIKE", "r.between < 0"),
     ("symptoms: a leak goes unnoticed", SYMPTOMS, "r.leak > LEAKS", "False"),
     ("symptoms: settling that helps nobody", SYMPTOMS, "-gain.high > 0 and -gain.mean > STALE_BY", "True"),
     ("symptoms: variance that is too small is none", SYMPTOMS, "not 1 / OFF < norms.ratio < OFF", "norms.ratio >= OFF"),

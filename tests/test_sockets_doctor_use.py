@@ -169,6 +169,16 @@ def test_a_gate_that_is_broken_is_named_with_or_without_labels(fault, labels):
     assert len(checkup.complaints) <= 3 and not checkup
 
 
+def test_one_constant_gate_among_others_is_told_and_not_blamed():
+    """Trained networks often have one. Catches a complaint about each."""
+    makers = iter([OfNothing, Plain, Plain])
+    net = plugged("post", lambda channels: next(makers)(channels))
+    checkup = asked(net)
+    assert "constant" not in checkup.named and checkup.findings[0].same and not checkup.findings[1].same
+    assert "The same for each picture: blocks.0.bn2.attention_post" in str(checkup)
+    assert "1 the same for each picture" in str(checkup)
+
+
 def test_weights_that_were_never_trained_are_named():
     """The commonest of all: the optimiser was made before plug_in."""
     net = host()

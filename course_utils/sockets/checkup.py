@@ -45,6 +45,7 @@ class Finding:
     start: str = ""
     untrained: bool = False
     reading: Reading | None = None
+    same: bool = False          # its gate is the same for each picture
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -122,8 +123,8 @@ class Checkup:
         lost_ones = those("gone", "does not run", "runs too often", "not finite")
         dead = those("no gradient", "gradient not finite")
         gates = [f"{those(name)} {words}" for name, words in (
-            ("saturated", "saturated"), ("constant", "the same for each picture"), ("untrained", "still at the start"),
-            ("mixes pictures", "depending on other pictures")) if those(name)]
+            ("saturated", "saturated"), ("untrained", "still at the start"), ("mixes pictures", "depending on other pictures"))
+            if those(name)] + ([f"{same} the same for each picture"] if (same := sum(f.same for f in self.findings)) else [])
         return [("Does it run?", f"{count - lost_ones} of {count}"),
                 ("Does a gradient reach it?", f"{count - dead - lost_ones} of {count}" if self.asked else "not asked: no output "
                  "carries one"),
@@ -184,6 +185,9 @@ class Checkup:
                 "weights anew."] if moved and not self.scored else []
         told += [f"{silent} of {count} get a map of nothing but zeros, as behind a norm that starts at zero: they learn once "
                  "that has moved."] if silent else []
+        same = [f.name for f in self.findings if f.same and not f.faults]
+        told += [f"The same for each picture: {', '.join(same)}. Others are not, so this is no fault; it might as well not be "
+                 "there."] if same else []
         told += [] if self.asked else ["No gradient was asked for: the outputs carry none (a detector that has found nothing, "
                                        "labels in place of logits). Ask for a part, or with other pictures."]
         return "\n".join([*(self.complaints or [well]), *told])

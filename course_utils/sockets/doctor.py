@@ -16,7 +16,7 @@ from .probe import Example, examples
 from .proof import noise
 from .record import tensors
 from .surgery import Plugged, host_class, part_socket, parts
-from .symptoms import of_the_gate, of_the_network, of_the_use
+from .symptoms import of_the_gates, of_the_network, of_the_use
 from .trials import LEAST, Loss, Score, Subject, costs, groups_of
 
 ENOUGH = 32      # pictures for a look at the gradients
@@ -159,7 +159,7 @@ def second_half(checkup: Checkup, twin: nn.Module, given: Example, labels: Tenso
             seen, losses = use()
     if not stale:
         seen, losses = use()
-    findings = tuple(of_the_gate(replace(f, reading=seen.get(f.name)), labels is not None) for f in checkup.findings)
+    findings = of_the_gates([replace(f, reading=seen.get(f.name)) for f in checkup.findings], labels is not None)
     if any(fault.name in SPOILS for f in findings for fault in f.faults):
         stale = ()
     checkup = replace(checkup, findings=findings, pictures=subject.count, scored=labels is not None, norms=norms,

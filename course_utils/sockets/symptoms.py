@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from .checkup import POINT, Checkup, Fault, Finding
@@ -55,9 +56,18 @@ def of_the_gate(finding: Finding, trained: bool) -> Finding:
         faults.append(Fault("saturated", SATURATED.format(low=r.low, high=r.high)))
     elif trained and finding.start == "identity" and finding.change is not None and finding.change < SAME:
         faults.append(Fault("untrained", AT_START))
-    elif r.between is not None and r.between < ALIKE:
+    same = not finding.untrained and r.between is not None and r.between < ALIKE
+    if same and not faults:
         faults.append(Fault("constant", CONSTANT.format(between=r.between)))
-    return replace(finding, faults=tuple(faults))
+    return replace(finding, same=same, faults=tuple(faults))
+
+
+def of_the_gates(findings: Sequence[Finding], trained: bool) -> tuple[Finding, ...]:
+    """The same for all: a gate that is constant beside others that are not does no harm, and is told without blame."""
+    found = tuple(of_the_gate(f, trained) for f in findings)
+    if all(f.same for f in found if f.reading is not None):
+        return found
+    return tuple(replace(f, faults=tuple(fault for fault in f.faults if fault.name != "constant")) for f in found)
 
 
 def of_the_network(norms: Norms) -> tuple[Fault, ...]:
