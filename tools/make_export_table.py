@@ -204,10 +204,11 @@ A cell is the largest |difference| to the network's own outputs, relative to the
 
 What torch's own operations cannot leave open is computed in another way while a graph is written, to the same numbers but for
 rounding (`course_utils/attention/export.py`): the kernels per picture of `condconv` and `dynamic_conv` as a product with all
-windows, the grid and the pooling of `stn`, the divisor of the variance in `srm` and `simam`. `condconv` and `dynamic_conv` have
-two kernels here. `attention_gate` and `aff` gate the map by itself. `bot` is the form without a table of positions; with one
-(`size=`) a map has that size and no other. A traced network checks its input no more. Export two or more pictures: of a single
-one the new exporter keeps, with `bot`, the number 1.
+windows, the grid and the pooling of `stn`, the divisor of the variance in `srm`, `sge` and `simam`. `condconv` and
+`dynamic_conv` have two kernels here. `attention_gate`, `aff` and `iaff` gate the map by themselves. `bot` is the form without a
+table of positions; with one (`size=`) a map has that size and no other. `deform_conv` in 16 convolutions, one behind the
+other, looks where the last one says, so that rounding grows from each to the next. A traced network checks its input no more.
+Export two or more pictures: of a single one the new exporter keeps, with `bot`, the number 1.
 
 {tables.lines_of(HEAD, ["---"] * len(HEAD), *(rows[name].values() for name in attention.REGISTRY if name in rows))}
 Made with {versions()}, on one CPU thread,

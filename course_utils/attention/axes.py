@@ -80,7 +80,7 @@ class ELA(Gate):
 
     Parameters: k C + 2 C.   Authors' socket: `inner`, where coordinate attention sits.
     timm's EfficientLocalAttn is another function: two convolutions and two norms, a norm over all channels at once in place of
-    groups, and a SiLU before the sigmoid, so that no gate falls below 0.43.
+    groups, and a SiLU before the sigmoid, so that no row's or column's gate falls below 0.43.
     Where a row or column has one position and a group one channel, the norm of that number is its bias.
     There is no code of the authors'; compared with nested loops written from the formula.
     """

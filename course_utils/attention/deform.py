@@ -22,7 +22,7 @@ def looked_up(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
             inside = (i >= 0) & (i < h) & (j >= 0) & (j < w)
             place = torch.where(inside, i * w + j, torch.zeros_like(i)).long().flatten(1)      # (N, K h w)
             values = flat.gather(2, place[:, None].expand(-1, x.shape[1], -1))                 # (N, C, K h w)
-            total = total + values.unflatten(2, rows.shape[1:]) * (down * across * inside)[:, None]
+            total = total + values.reshape(*flat.shape[:2], *rows.shape[1:]) * (down * across * inside)[:, None]
     return total
 
 
@@ -77,9 +77,8 @@ class DeformConv(KernelMechanism):
         """Begin as the convolution with this kernel, (C_out, C / G, k, k): twice, since every sample counts half."""
         self.kernel.data.copy_(2 * kernel)
 
-    def places(self, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    def places(self, offsets: Tensor, h: int, w: int) -> tuple[Tensor, Tensor]:
         """Row and column of every sample, from what is added to them, (N, K, 2, h, w): (N, K, h, w) twice."""
-        h, w = offsets.shape[3:]
         tap = torch.arange(self.kernel_size, dtype=offsets.dtype, device=offsets.device) - self.kernel_size // 2
         down, across = (self.stride * torch.arange(side, dtype=offsets.dtype, device=offsets.device) for side in (h, w))
         rows = (tap[:, None] + down).repeat_interleave(self.kernel_size, 0)[..., None]          # (K, h, 1)
@@ -95,5 +94,5 @@ class DeformConv(KernelMechanism):
         told = run(self.look, x)                                                 # (N, 3 K, h, w)
         offsets = self.note("offsets", told[:, :2 * count].unflatten(1, (count, 2)))
         weights = self.note("weights", told[:, 2 * count:].sigmoid())            # (N, K, h, w)
-        samples = looked_up(x, *self.places(offsets)) * weights[:, None]         # (N, C, K, h, w)
+        samples = looked_up(x, *self.places(offsets, *told.shape[2:])) * weights[:, None]         # (N, C, K, h, w)
         return F.conv2d(samples.flatten(1, 2), wide(self.kernel).flatten(1)[..., None, None], groups=self.groups)

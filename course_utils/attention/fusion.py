@@ -108,8 +108,9 @@ class IAFF(AFF):
             floating-point, or a batch of one in training (the norms behind the mean then have one value per channel).
 
     Parameters: 8 C h + 12 h + 12 C with h = max(1, C // r).   Authors' socket: `fuse`, as AFF.
-    The authors' PyTorch file uses the first `global_att` in the second round too: its `global_att2`, a quarter of the
-    parameters, is never called and never learns. Their MXNet file (model/fusion.py) and the paper use both, as here.
+    The authors' PyTorch file (aff_pytorch/aff_net/fusion.py) uses the first `global_att` in the second round too: its
+    `global_att2`, a quarter of the parameters, is never called and never learns (their issues 31 and 37). Their MXNet file
+    (model/fusion.py) and the paper use both, as here.
     In neither file has iAFF the factor 2 that their AFF has, so that theirs begins near half the sum; here it has.
     Not in timm or torchvision; compared with nested loops written from the formula.
     """

@@ -83,7 +83,7 @@ class ShuffleAttention(Gate):
             (N, channels, H, W).
 
     Parameters: 2 (k // 2) + 4 (k - k // 2) with k = C / G, so 3 C / G where k is even.   Authors' socket: `post`.
-    All groups share the weights. The norm has a weight and a bias of its own before w2 and b2; they could be one.
+    All groups share the weights. The norm has a weight and a bias of its own before w2 and b2: one pair would do.
     Beware: y is no gate times x, its channels are in another order. In a branch that is trained from scratch the next layer
     learns that; before an addition, or in a network that was trained already, every channel meets the wrong partner.
     The gate that is read is in the order of x.

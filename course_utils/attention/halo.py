@@ -85,11 +85,10 @@ class Halo(Mechanism):
 
     def mix(self, x: Tensor, run: Run) -> Tensor:
         (h, w), b, rim = x.shape[2:], self.block, self.halo
-        down, right = -h % b, -w % b                                             # what the last blocks lack
         q, k, v = run(self.qkv, x).chunk(3, 1)                                   # (N, C, H, W) each
-        size = ((h + down) // b, (w + right) // b)                               # how many blocks
-        q = pieces(F.pad(q, (0, right, 0, down)), b, b, self.heads)              # (N, heads, blocks, b^2, d)
-        around = (rim, rim + right, rim, rim + down)
+        size = ((h - 1) // b + 1, (w - 1) // b + 1)                              # how many blocks, the last ones filled up
+        q = pieces(F.pad(q, (0, b - 1, 0, b - 1)), b, b, self.heads)             # (N, heads, blocks, b^2, d)
+        around = (rim, rim + b - 1, rim, rim + b - 1)
         keys, values = (pieces(F.pad(part, around), b + 2 * rim, b, self.heads) for part in (k, v))
         inside = pieces(F.pad(torch.ones_like(x[:1, :1]), around), b + 2 * rim, b, 1)      # (1, 1, blocks, (b + 2h)^2, 1)
         scale = (self.channels // self.heads) ** -0.5
@@ -109,7 +108,7 @@ class Halo(Mechanism):
         """The weights between all places, (N, heads, HW, HW), zero where a block does not look."""
         h, w = size
         number = 1 + torch.arange(h * w, dtype=a.dtype, device=a.device).view(1, 1, h, w)      # 0: outside
-        asked = pieces(F.pad(number, (0, around[1] - self.halo, 0, around[3] - self.halo)), self.block, self.block, 1)
+        asked = pieces(F.pad(number, (0, self.block - 1, 0, self.block - 1)), self.block, self.block, 1)
         seen = pieces(F.pad(number, around), self.block + 2 * self.halo, self.block, 1)
         full = a.new_zeros(*a.shape[:2], h * w + 1, h * w + 1)
         full[:, :, asked[0, 0].long(), seen[0, 0].long().transpose(-2, -1)] = a      # (blocks, b^2, 1), (blocks, 1, (b + 2h)^2)
