@@ -174,7 +174,7 @@ def applied(module: Mechanism, gate: torch.Tensor, x: torch.Tensor) -> torch.Ten
     if isinstance(module, GRN):
         y = y + module.beta
     if isinstance(module, ShuffleAttention) and module.shuffle:
-        y = torch.stack(y.chunk(2, 1), 2).flatten(1, 2)
+        y = nn.functional.channel_shuffle(y, 2)
     return y
 
 

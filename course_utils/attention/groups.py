@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import Gate, divisor, group_norm, positive, wide
@@ -54,10 +53,10 @@ class SGE(Gate):
         self.bias = nn.Parameter(torch.ones(self.groups, 1) if start == "as_made" else torch.zeros(self.groups, 1))
 
     def gate(self, x: Tensor) -> Tensor:
-        parts = wide(x).unflatten(1, (self.groups, -1)).flatten(3)              # (N, G, C / G, HW)
+        parts = wide(x).reshape(x.shape[0], self.groups, self.channels // self.groups, -1)         # (N, G, C / G, HW)
         likeness = (parts * parts.mean(3, keepdim=True)).sum(2)                 # (N, G, HW)
         gate = self.squash(self.weight * standardised(likeness, self.eps) + self.bias).to(x.dtype)
-        return gate.repeat_interleave(self.channels // self.groups, 1).unflatten(2, x.shape[2:])      # (N, C, H, W)
+        return gate.repeat_interleave(self.channels // self.groups, 1).reshape(x.shape)           # (N, C, H, W)
 
 
 class ShuffleAttention(Gate):
@@ -123,7 +122,7 @@ class ShuffleAttention(Gate):
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         y = x * self.note("gate", self.gate(x))
-        return F.channel_shuffle(y, 2) if self.shuffle else y
+        return torch.stack(y.chunk(2, 1), 2).flatten(1, 2) if self.shuffle else y
 
 
 class EMA(Gate):
