@@ -209,8 +209,10 @@ rounding (`course_utils/attention/export.py`): the kernels per picture of `condc
 windows, the grid and the pooling of `stn`, the divisor of the variance in `srm`, `sge` and `simam`. `condconv` and
 `dynamic_conv` have two kernels here. `attention_gate`, `aff` and `iaff` gate the map by themselves. `bot` is the form without a
 table of positions; with one (`size=`) a map has that size and no other. `deform_conv` in 16 convolutions, one behind the
-other, looks where the last one says, so that rounding grows from each to the next. A traced network checks its input no more.
-Export two or more pictures: of a single one the new exporter keeps, with `bot`, the number 1.
+other, looks where the last one says, so that rounding grows from each to the next; in a group of `sge` whose mean is near zero
+it grows too. With `halo` the new exporter thinks about the sizes for half a minute for each place, longer behind other places.
+A traced network checks its input no more. Export two or more pictures: of a single one the new exporter keeps, with `bot`, the
+number 1.
 
 {tables.lines_of(HEAD, ["---"] * len(HEAD), *(rows[name].values() for name in attention.REGISTRY if name in rows))}
 Made with {versions()}, on one CPU thread,
