@@ -79,6 +79,7 @@ VARIANTS = [
     ("dynamic_conv", {"groups": 2, "temperature": 1.0}),
     ("deform_conv", {"out_channels": 6, "stride": 2, "groups": 2}),
     ("deform_conv", {"kernel_size": 5}),
+    ("deform_conv", {"groups": 2}),
     ("patches", {"size": 3, "factor": 2, "patches": 3, "patches_eval": 1}),
 ]
 

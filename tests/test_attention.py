@@ -143,8 +143,8 @@ def test_half_precision_parameters_give_finite_numbers(case):
 
 @pytest.mark.parametrize("name", ["gct", "simam", "grn"])
 def test_squares_do_not_overflow_in_half_precision(name):
-    """A map of 56x56 with values near 300: a square, and a sum of squares, is beyond the largest float16."""
-    module, x = attention.build(name, 4), torch.full((1, 4, 56, 56), 300.0)
+    """A map of 56x56 with values near 2000: a square, and the root of their sum, is beyond the largest float16."""
+    module, x = attention.build(name, 4), torch.full((1, 4, 56, 56), 2000.0)
     x[:, :, ::2] *= -1
     if isinstance(module, GatedChannel):
         torch.nn.init.ones_(module.gamma)
