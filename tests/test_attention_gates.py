@@ -115,6 +115,17 @@ def test_output_is_the_gate_times_the_input(case, start):
     torch.testing.assert_close(module(x), applied(module, module.gate(x), x))
 
 
+@over([case for case in IDENTITY if case.name in ("ela", "ema")])
+def test_a_norm_is_not_given_nothing_but_zeros_at_the_start(case):
+    """It would divide the first gradients by the root of its eps alone: the first step would leap."""
+    shape, largest = case.shape(8, 64, 6, 7), {}
+    for start in case.starts:
+        module = case.build(shape, start).double()
+        gradients = torch.autograd.grad((module(picture(*shape)) - picture(*shape, seed=1)).square().mean(), module.parameters())
+        largest[start] = max(gradient.abs().max().item() for gradient in gradients)
+    assert largest["identity"] < 30 * largest["as_made"], largest
+
+
 # One number per channel; per position; per row or column and channel, or for every value.
 def gate_shape(case, n, c, h, w):
     if case.cls.family == "channel":
