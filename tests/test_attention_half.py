@@ -27,7 +27,7 @@ def tolerance(case: Case, dtype: torch.dtype, scale: float) -> float:
 
 
 def is_close(y: torch.Tensor, exact: torch.Tensor, case: Case, dtype: torch.dtype, scale: float) -> None:
-    largest = exact.abs().max().item()
+    largest = max(exact.abs().max().item(), torch.finfo(dtype).tiny)      # a deformable convolution may look outside everywhere
     if largest > torch.finfo(dtype).max:
         assert case.name in BEYOND
         return
