@@ -122,6 +122,7 @@ class Case:
     start: str = "as_made"
     steps: int = STEPS
     frozen_out: bool = False      # the optimiser does not know what was plugged in
+    pictures: int = PICTURES
 
 
 CASES = {
@@ -137,7 +138,7 @@ CASES = {
     "weights a thousandfold": Case("saturated", after=far_out),
     "the root of zero": Case("gradient not finite", Root, steps=0),
     "optimiser made before": Case("untrained", start="identity", frozen_out=True),
-    "a task without need": Case("not used", task="twins", steps=400),
+    "a task without need": Case("not used", task="twins", steps=400, pictures=2000),      # to show so little
 }
 PATIENTS = ("a sum for a mean", "loaded without statistics", "fused for speed", "softmax over the batch",
             "a norm before the summary", "a gate without a gradient")
@@ -162,8 +163,8 @@ def trained(name: str, seed: int, device: torch.device | str = "cpu") -> nn.Modu
     return net.requires_grad_(True).eval()
 
 
-def unseen(name: str, count: int = PICTURES) -> Batch:
-    return tasks.make(CASES[name].task, count, "test", TEST_SEED)
+def unseen(name: str) -> Batch:
+    return tasks.make(CASES[name].task, CASES[name].pictures, "test", TEST_SEED)
 
 
 def patient(number: int) -> tuple[nn.Module, Tensor, Tensor]:

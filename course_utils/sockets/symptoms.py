@@ -9,7 +9,8 @@ from .checkup import POINT, Checkup, Fault, Finding
 from .trials import Norms
 
 # Healthy trained networks of the course's tasks and mechanisms lie far from these (`python tests/doctor_table.py`).
-LITTLE_ROOM = 0.02      # of the slope of a sigmoid or softmax: below, training moves the gate no more
+# Of the slope of a sigmoid or softmax: below, training moves it no more. A map may well look at one place and be right.
+LITTLE_ROOM = {"gate": 0.02, "map": 1e-4, "weights": 1e-4}
 ALIKE = 5e-4            # spread between pictures, of the gate's range
 SAME = 1e-3             # a map that is changed by less is as good as untouched
 LEAKS = 1e-3            # of the largest output: more is no rounding, but another picture
@@ -43,7 +44,8 @@ HARMS = ("With its gate frozen at the mean the network is right more often ({los
 def of_the_gate(finding: Finding, trained: bool) -> Finding:
     """The finding with what is wrong with its gate, the first cause alone: what has no weights of its own yet, says nothing."""
     r, faults = finding.reading, list(finding.faults)
-    if [fault.name for fault in faults] == ["no gradient"] and r is not None and r.room is not None and r.room < LITTLE_ROOM:
+    stuck = r is not None and r.room is not None and r.room < LITTLE_ROOM[r.kind]
+    if stuck and [fault.name for fault in faults] == ["no gradient"]:
         faults = []      # it is the gate itself that stops it
     if r is None or faults:
         return finding
@@ -52,7 +54,7 @@ def of_the_gate(finding: Finding, trained: bool) -> Finding:
     if finding.untrained:
         if trained and not finding.frozen:
             faults.append(Fault("untrained", UNTRAINED))
-    elif r.room is not None and r.room < LITTLE_ROOM:
+    elif stuck:
         faults.append(Fault("saturated", SATURATED.format(low=r.low, high=r.high)))
     elif trained and finding.start == "identity" and finding.change is not None and finding.change < SAME:
         faults.append(Fault("untrained", AT_START))
