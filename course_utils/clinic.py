@@ -27,6 +27,13 @@ PATH = DATA / "clinic.pt"
 SEED, STEPS, PICTURES, TEST_SEED = 14, 800, 500, 2_000_014
 
 
+def disguised(cls: type) -> type:
+    """Under the name of what it was made from: whoever examines it shall not read the fault off a table."""
+    cls.__name__ = cls.__bases__[0].__name__
+    return cls
+
+
+@disguised
 class Sum(SE):
     """Adds up all positions, where the mean was meant."""
 
@@ -35,6 +42,7 @@ class Sum(SE):
         return self.squash(self.excite(F.relu(self.squeeze(z))))
 
 
+@disguised
 class AfterNorm(SE):
     """Each map is brought to mean 0 and spread 1 before it is summarised, so that the summary of every picture is 0."""
 
@@ -42,6 +50,7 @@ class AfterNorm(SE):
         return super().gate(F.instance_norm(x))
 
 
+@disguised
 class WrongAxis(ECA):
     """A softmax that runs over the pictures of the batch, axis 0, where each gate was to have its own sigmoid."""
 
@@ -49,6 +58,7 @@ class WrongAxis(ECA):
         return torch.softmax(logits, 0) * len(logits)
 
 
+@disguised
 class Saving(ECA):
     """The gate is made without a gradient, to save memory."""
 
