@@ -176,7 +176,7 @@ class Checkup:
             n = f"{seeds_needed(size, self.spread)} pairs of runs, with and without,"
         except ValueError:
             n = "more than 10,000 pairs of runs"
-        return f"to see {size:.3f} ({of}) in four studies of five: {n} if pairs spread by {self.spread:g}"
+        return f"to see {size:.3f} ({of}) in four studies of five: {n} if pairs spread by {self.spread:.3g}"
 
     @property
     def foot(self) -> str:
