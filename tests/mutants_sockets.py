@@ -164,7 +164,7 @@ MUTANTS_SOCKETS = [
     ("trials: norms that are passed by count", TRIALS, "if not m.num_batches_tracked:  ", "if False:  "),
     ("trials: intervals of a single picture's worth", TRIALS,
      "stats.t_interval((whole - left).tolist())", "stats.t_interval((whole - left).tolist() * 9)"),
-    ("trials: dense labels count as one", TRIALS, ".float().flatten(1).mean(1)", ".float().flatten(1).amax(1)"),
+    ("trials: dense labels count as one", TRIALS, "counts.flatten(1).sum(1).clamp_min(1)", "1"),
     ("trials: places by ones, however many", TRIALS, "if len(groups) > PARTS:", "if False:"),
     ("checkup: seeds of one point, whatever was found", CHECKUP, "size = abs(lost.mean) if clear else POINT", "size = POINT"),
     ("checkup: a network's own faults are not told", CHECKUP,

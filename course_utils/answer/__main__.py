@@ -114,10 +114,8 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def answer(args: argparse.Namespace) -> Path:
-    """All of it; returns the page."""
-    # The imports were done before this line, and a person counts them: they are the processor time until now.
-    began = time.monotonic() - time.process_time()
+def answer(args: argparse.Namespace, began: float) -> Path:
+    """All of it, from `began` on, a time.monotonic(); returns the page."""
     check_host(args.host)
     check_source(args.source)
     check_out(args.out, args.source)
@@ -146,7 +144,8 @@ def answer(args: argparse.Namespace) -> Path:
     return page
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None, began: float | None = None) -> None:
+    began = time.monotonic() if began is None else began
     p = parser()
     args = p.parse_args(argv)
     if not args.minutes > 0:
@@ -155,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if (value := getattr(args, name)) is not None and not value > 0:
             p.error(f"--{name} must be above 0, got {value:g}")
     try:
-        answer(args)
+        answer(args, began)
     except KeyboardInterrupt:
         sys.exit(f"\nStopped by you. What has finished is in {args.out}; to go on:  python -m course_utils.answer "
                  f"{shlex.join(argv if argv is not None else sys.argv[1:])}")
@@ -167,4 +166,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 if __name__ == "__main__":
     if os.getcwd() not in sys.path:      # where a module of your own lies that makes the host
         sys.path.insert(0, os.getcwd())
-    main()
+    # The imports were done before this line, and a person counts them: they are the processor time until now.
+    main(began=time.monotonic() - time.process_time())
