@@ -1,0 +1,60 @@
+"""A small U-Net: a class for every pixel, with the skips written out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .residual import ResidualBlock
+from .small import check_sizes
+
+
+class Join(nn.Module):
+    """Where a skip joins: what comes from below, enlarged to its size, and the skip, side by side."""
+
+    def forward(self, below: Tensor, skip: Tensor) -> Tensor:
+        return torch.cat([F.interpolate(below, size=skip.shape[2:], mode="nearest"), skip], 1)
+
+
+class UNet(nn.Module):
+    """Down to an eighth of the size and up again; on the way up the map of the same size from the way down joins.
+
+        down1, down2, down3, low    a residual block each: (N, 8, H, W), (N, 16, H/2, W/2), (N, 32, H/4, W/4), (N, 64, H/8, W/8)
+        join3, join2, join1         a larger copy of what is below, and the skip of that size, side by side
+        up3, up2, up1               a residual block each
+
+    Ronneberger, Fischer & Brox, MICCAI 2015, arXiv 1505.04597, with padding, residual blocks and nearest-neighbour copies.
+
+    Args:
+        classes: of a pixel, the ground among them; at least 1.
+        widths: channels of the four levels.
+
+    Raises:
+        ValueError: a size below 1, not four widths; afterwards, a picture of fewer than 8 pixels on a side.
+        TypeError: classes is no integer.
+
+    Shape: (N, 3, H, W) float -> (N, classes, H, W).
+    """
+
+    def __init__(self, classes: int = 11, widths: Sequence[int] = (8, 16, 32, 64)):
+        super().__init__()
+        check_sizes(classes, widths, 4)
+        c1, c2, c3, c4 = widths
+        self.down1, self.down2, self.down3 = ResidualBlock(3, c1, 1), ResidualBlock(c1, c2, 1), ResidualBlock(c2, c3, 1)
+        self.low = ResidualBlock(c3, c4, 1)
+        self.up3, self.up2, self.up1 = ResidualBlock(c4 + c3, c3, 1), ResidualBlock(c3 + c2, c2, 1), ResidualBlock(c2 + c1, c1, 1)
+        self.join3, self.join2, self.join1 = Join(), Join(), Join()
+        self.out = nn.Conv2d(c1, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip1 = self.down1(x)                                                   # (N, 8, H, W)
+        skip2 = self.down2(F.max_pool2d(skip1, 2))                              # (N, 16, H/2, W/2)
+        skip3 = self.down3(F.max_pool2d(skip2, 2))                              # (N, 32, H/4, W/4)
+        y = self.low(F.max_pool2d(skip3, 2))                                    # (N, 64, H/8, W/8)
+        y = self.up3(self.join3(y, skip3))                                      # (N, 32, H/4, W/4)
+        y = self.up2(self.join2(y, skip2))                                      # (N, 16, H/2, W/2)
+        y = self.up1(self.join1(y, skip1))                                      # (N, 8, H, W)
+        return self.out(y)                                                      # (N, classes, H, W)
