@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .hosts import boxes_of
 
 LEVELS = tuple(0.5 + 0.05 * i for i in range(10))      # of the overlap from which on a box counts as found
+RECALLS = torch.from_numpy(np.linspace(0, 1, 101))      # NumPy's, as in COCO's code: torch rounds some of them the other way
 SIZES = {"small": (0.0, 8.5), "medium": (8.5, 13.5), "large": (13.5, math.inf)}      # longer side of a box in pixels
 
 
@@ -55,12 +57,14 @@ def matches(found: Tensor, boxes: Tensor, levels: Tensor, size: tuple[float, flo
 
 
 def precision_of(right: Tensor, total: int) -> Tensor:
-    """The area under precision against recall, of right (D, T) with the likeliest first: the mean over 101 recalls, (T,)."""
+    """The area under precision against recall, of right (D, T) with the likeliest first: the mean over 101 recalls, (T,).
+
+    `total`: how many there are to be found.
+    """
     hits = right.double().cumsum(0)
     precision = hits / torch.arange(1, len(hits) + 1, device=hits.device)[:, None]
     precision = precision.flip(0).cummax(0).values.flip(0)      # the best that any recall from here on has
-    wanted = torch.linspace(0, 1, 101, dtype=torch.double, device=hits.device).expand(right.shape[1], -1).contiguous()
-    at = torch.searchsorted((hits / total).T.contiguous(), wanted)                       # (T, 101)
+    at = torch.searchsorted((hits / total).T.contiguous(), RECALLS.to(hits.device).expand(right.shape[1], -1).contiguous())
     padded = torch.cat([precision, precision.new_zeros(1, right.shape[1])])
     return padded.T.gather(1, at).mean(1)
 

@@ -60,7 +60,7 @@ def test_pictures_do_not_depend_on_their_company(name):
 @pytest.mark.parametrize("call, error, message", [
     (lambda make: make("se"), TypeError, "no attention"), (lambda make: make(0), ValueError, "classes"),
     (lambda make: make(widths=(8, 8)), ValueError, "widths must name"),
-    (lambda make: make(widths=(8, 0, 8, 8)), ValueError, "at least 1")], ids=["attention", "classes", "two widths", "a width of 0"])
+    (lambda make: make(widths=(8, 0, 8, 8)), ValueError, "at least 1")], ids=["attention", "no class", "two widths", "a width of 0"])
 def test_what_is_no_size_is_refused(name, call, error, message):
     with pytest.raises(error, match=message):
         call(hosts.OTHERS[name])

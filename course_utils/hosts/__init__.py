@@ -15,7 +15,7 @@ from .detector import Detector, boxes_of, detection_loss
 from .large import CopyHost, MaxPool, RedPatchHost, ZoomHost, max_pooled
 from .residual import ResidualBlock, SmallResNet
 from .small import AveragePool, ConvLayer, ShuffledHost, SmallHost, spread, two_layers
-from .unet import UNet
+from .unet import UNet, pixel_loss
 from .window import Window, receptive_field
 
 # name -> classes -> network. The wide ones are controls: no attention, and more parameters than the same host has with
@@ -45,4 +45,4 @@ OTHERS: dict[str, Callable[..., nn.Module]] = {"detector": Detector, "unet": UNe
 
 __all__ = ["HOSTS", "OTHERS", "AveragePool", "ConvLayer", "CopyHost", "Detector", "MaxPool", "RedPatchHost", "ResidualBlock",
            "ShuffledHost", "SmallHost", "SmallResNet", "UNet", "Window", "ZoomHost", "boxes_of", "detection_loss", "max_pooled",
-           "receptive_field", "spread", "two_layers"]
+           "pixel_loss", "receptive_field", "spread", "two_layers"]

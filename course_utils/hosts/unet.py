@@ -58,3 +58,19 @@ class UNet(nn.Module):
         y = self.up2(self.join2(y, skip2))                                      # (N, 16, H/2, W/2)
         y = self.up1(self.join1(y, skip1))                                      # (N, 8, H, W)
         return self.out(y)                                                      # (N, classes, H, W)
+
+
+def pixel_loss(logits: Tensor, y: Tensor) -> Tensor:
+    """How far logits (N, classes, H, W) are from the classes of pixels y (N, H, W), 0 for the ground.
+
+        cross-entropy, in which a pixel of the ground has a tenth of the weight of another, + 1 - Dice
+        Dice = 2 sum p t / (sum p + sum t) of each class, p its probability and t its pixels; then the mean over classes
+
+    With 95 % of the pixels on the ground, plain cross-entropy first learns to say nothing else. Dice: Milletari, Navab & Ahmadi,
+    3DV 2016, arXiv 1606.04797, section 3, without the squares.
+    """
+    weight = logits.new_ones(logits.shape[1])
+    weight[0] = 0.1
+    p, t = logits.softmax(1), F.one_hot(y, logits.shape[1]).movedim(-1, 1)               # (N, classes, H, W)
+    both, sums = (p * t).sum((0, 2, 3)), (p + t).sum((0, 2, 3))                          # (classes,)
+    return F.cross_entropy(logits, y, weight) + 1 - (2 * both / sums.clamp(min=1)).mean()

@@ -24,12 +24,12 @@ class Scoring:
     @property
     def fit(self) -> Mapping[str, Measure]:
         """The arguments of `fit`; none for a classifier."""
-        return {name: value for name, value in (("loss", self.loss), ("metric", self.metric)) if value}
+        return {"loss": self.loss, "metric": self.metric} if self.loss and self.metric else {}
 
 
 SCORING = {"class": Scoring("small_host"),
            "boxes": Scoring("detector", hosts.detection_loss, scores.precision, scores.detection),
-           "pixels": Scoring("unet", None, scores.mean_iou, scores.segmentation)}
+           "pixels": Scoring("unet", hosts.pixel_loss, scores.mean_iou, scores.segmentation)}
 # What `Result.scores` may hold and a study may ask for; of the classes of pixels each has its own besides.
 NAMES = ("AP", "AP50", "AP75", *(f"AP_{size}" for size in scores.SIZES), "IoU")
 
