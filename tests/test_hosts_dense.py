@@ -7,7 +7,7 @@ import torch
 from sockets_host import stir
 
 from course_utils import hosts, tasks
-from course_utils.hosts import Detector, UNet, boxes_of, detection_loss
+from course_utils.hosts import Detector, UNet, boxes_of, detection_loss, pixel_loss
 from course_utils.sockets import list_sockets, plug_in, unplug
 from course_utils.train import evaluate, fit
 
@@ -60,7 +60,7 @@ def test_pictures_do_not_depend_on_their_company(name):
 @pytest.mark.parametrize("call, error, message", [
     (lambda make: make("se"), TypeError, "no attention"), (lambda make: make(0), ValueError, "classes"),
     (lambda make: make(widths=(8, 8)), ValueError, "widths must name"),
-    (lambda make: make(widths=(8, 0, 8, 8)), ValueError, "at least 1")], ids=["attention", "no class", "two widths", "a width of 0"])
+    (lambda make: make(0, widths=(8, 0)), ValueError, "widths")], ids=["attention", "no class", "two widths", "a width of 0"])
 def test_what_is_no_size_is_refused(name, call, error, message):
     with pytest.raises(error, match=message):
         call(hosts.OTHERS[name])
@@ -202,6 +202,24 @@ def test_pixels_of_a_box_are_where_the_picture_has_it():
     hits = [(found[i, :, 0] == box[0]).logical_and((found[i, :, 1:5] - box[1:]).abs().amax(1) < 2).any().item()
             for i in range(4) for box in batch.y[i] if box[0] >= 0]
     assert sum(hits) >= 0.8 * len(hits), hits
+
+
+def test_the_loss_of_pixels_is_that_by_hand_and_smallest_at_the_truth():
+    g = torch.Generator().manual_seed(0)
+    logits, y = torch.randn(2, 3, 4, 5, generator=g, dtype=torch.double), torch.randint(3, (2, 4, 5), generator=g)
+    p, total, weights, both, sums = logits.softmax(1), 0.0, 0.0, [0.0] * 3, [0.0] * 3
+    for n, row, column in torch.cartesian_prod(*map(torch.arange, y.shape)).tolist():
+        c = y[n, row, column].item()
+        weight = 1.0 if c else 0.1
+        total, weights = total - weight * p[n, c, row, column].log().item(), weights + weight
+        both[c] += p[n, c, row, column].item()
+        for other in range(3):
+            sums[other] += p[n, other, row, column].item() + (other == c)
+    dice = sum(2 * b / s for b, s in zip(both, sums, strict=True)) / 3
+    assert pixel_loss(logits, y).item() == pytest.approx(total / weights + 1 - dice)
+    sure = 30 * torch.nn.functional.one_hot(y, 3).movedim(-1, 1).double()
+    assert pixel_loss(sure, y) < 1e-6 < pixel_loss(sure, y.roll(1, 2))
+    assert torch.isfinite(pixel_loss(sure, torch.zeros_like(y))), "a class that is not there"
 
 
 def test_the_unet_sees_more_than_a_quarter_of_the_picture():
