@@ -19,10 +19,10 @@ PLACES = {      # host -> socket -> names of the modules that attention joins
         "identity": [f"stage{n}.skip.1" for n in (2, 3, 4)], "between": ["stage2"],
         "fuse": ["neck", "neck", "stage2", "stage3", "stage4"]},
     "unet": {
-        **{socket: [f"{block}.{part}" for block in ("down1", "down2", "down3", "low", "up1", "up2", "up3")]
+        **{socket: [f"{block}.{part}" for block in ("down2", "down3", "low", "up2", "up3")]
            for socket, part in (("pre", "conv1"), ("inner", "norm1"), ("post", "norm2"), ("identity", "skip.1"))},
-        "input": ["down1"], "after_add": ["down1", "down2", "down3", "low", "up1", "up2", "up3"],
-        "fuse": ["down1", "down2", "down3", "join1", "join2", "join3", "low", "up1", "up2", "up3"]}}
+        "input": ["stem.conv"], "after_add": ["down2", "down3", "low", "up2", "up3"],
+        "fuse": ["down2", "down3", "join1", "join2", "join3", "low", "up2", "up3"]}}
 
 
 def host(name, seed=0):

@@ -43,7 +43,7 @@ class Detector(nn.Module):
         neck    lateral sums                   (N, 48, H/4, W/4)
         head    3x3 convolution, then 1x1      (N, classes + 4, H/4, W/4)
 
-    After Zhou, Wang & Kraehenbuehl 2019, arXiv 1904.07850 (centres), and Tian et al., ICCV 2019, arXiv 1904.01355 (distances).
+    Centres: Zhou, Wang & Krähenbühl, 2019, arXiv 1904.07850. Distances: Tian et al., ICCV 2019, arXiv 1904.01355.
 
     Args:
         classes: of objects, at least 1.

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .residual import ResidualBlock
-from .small import check_sizes
+from .small import ConvLayer, check_sizes
 
 
 class Join(nn.Module):
@@ -22,9 +22,11 @@ class Join(nn.Module):
 class UNet(nn.Module):
     """Down to an eighth of the size and up again; on the way up the map of the same size from the way down joins.
 
-        down1, down2, down3, low    a residual block each: (N, 8, H, W), (N, 16, H/2, W/2), (N, 32, H/4, W/4), (N, 64, H/8, W/8)
-        join3, join2, join1         a larger copy of what is below, and the skip of that size, side by side
-        up3, up2, up1               a residual block each
+        stem                  3x3 convolution           (N, 8, H, W)
+        down2, down3, low     a residual block each     (N, 16, H/2, W/2), (N, 32, H/4, W/4), (N, 64, H/8, W/8)
+        join3, join2, join1   a larger copy of what is below, and the skip of that size, side by side
+        up3, up2              a residual block each     (N, 32, H/4, W/4), (N, 16, H/2, W/2)
+        up1                   3x3 convolution           (N, 8, H, W)
 
     Ronneberger, Fischer & Brox, MICCAI 2015, arXiv 1505.04597, with padding, residual blocks and nearest-neighbour copies.
 
@@ -43,14 +45,15 @@ class UNet(nn.Module):
         super().__init__()
         check_sizes(classes, widths, 4)
         c1, c2, c3, c4 = widths
-        self.down1, self.down2, self.down3 = ResidualBlock(3, c1, 1), ResidualBlock(c1, c2, 1), ResidualBlock(c2, c3, 1)
-        self.low = ResidualBlock(c3, c4, 1)
-        self.up3, self.up2, self.up1 = ResidualBlock(c4 + c3, c3, 1), ResidualBlock(c3 + c2, c2, 1), ResidualBlock(c2 + c1, c1, 1)
+        self.stem = ConvLayer(3, c1, 3, 1)
+        self.down2, self.down3, self.low = ResidualBlock(c1, c2, 1), ResidualBlock(c2, c3, 1), ResidualBlock(c3, c4, 1)
+        self.up3, self.up2 = ResidualBlock(c4 + c3, c3, 1), ResidualBlock(c3 + c2, c2, 1)
+        self.up1 = ConvLayer(c2 + c1, c1, 3, 1)
         self.join3, self.join2, self.join1 = Join(), Join(), Join()
         self.out = nn.Conv2d(c1, classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        skip1 = self.down1(x)                                                   # (N, 8, H, W)
+        skip1 = self.stem(x)                                                    # (N, 8, H, W)
         skip2 = self.down2(F.max_pool2d(skip1, 2))                              # (N, 16, H/2, W/2)
         skip3 = self.down3(F.max_pool2d(skip2, 2))                              # (N, 32, H/4, W/4)
         y = self.low(F.max_pool2d(skip3, 2))                                    # (N, 64, H/8, W/8)
@@ -71,6 +74,7 @@ def pixel_loss(logits: Tensor, y: Tensor) -> Tensor:
     """
     weight = logits.new_ones(logits.shape[1])
     weight[0] = 0.1
-    p, t = logits.softmax(1), F.one_hot(y, logits.shape[1]).movedim(-1, 1)               # (N, classes, H, W)
+    log = logits.log_softmax(1)
+    p, t = log.exp(), torch.zeros_like(log).scatter(1, y[:, None], 1.0)                  # (N, classes, H, W)
     both, sums = (p * t).sum((0, 2, 3)), (p + t).sum((0, 2, 3))                          # (classes,)
-    return F.cross_entropy(logits, y, weight) + 1 - (2 * both / sums.clamp(min=1)).mean()
+    return F.nll_loss(log, y, weight) + 1 - (2 * both / sums.clamp(min=1)).mean()
