@@ -180,13 +180,13 @@ def test_what_is_no_object_and_an_empty_picture_cost_nothing_but_the_ground():
     assert torch.isfinite(out.grad).all() and not out.grad[:, 5:].any()
 
 
-@pytest.mark.parametrize("name, task, steps", [("detector", "find", 30), ("unet", "paint", 12)])
+@pytest.mark.parametrize("name, task, steps", [("detector", "find", 30), ("unet", "paint", 20)])
 def test_a_few_steps_make_the_loss_smaller(name, task, steps):
     torch.manual_seed(0)
     net = hosts.OTHERS[name](tasks.find(task).classes)
     how = {"loss": detection_loss} if name == "detector" else {}
     history = fit(net, tasks.Stream(task, steps, 8, seed=5), progress=False, **how)
-    assert sum(history.loss[-4:]) < 0.7 * sum(history.loss[:4])
+    assert sum(history.loss[-4:]) < 0.8 * sum(history.loss[:4])
     assert len(history.accuracy) == (0 if how else steps)
     assert evaluate(net, tasks.make(task, 4), lambda out, y: out.shape[1]) == (14 if how else 11)
 
