@@ -78,7 +78,8 @@ def test_the_places_are_those_of_the_lesson(name):
 
 
 @pytest.mark.parametrize("name, at, attention", [
-    *((name, at, "se") for name in PLACES for at in PLACES[name] if at != "fuse"),
+    *(pytest.param(name, at, "se", marks=() if name == "detector" or at == "post" else pytest.mark.full)
+      for name in PLACES for at in PLACES[name] if at != "fuse"),
     ("detector", "fuse", "aff"), ("detector", "fuse", "attention_gate"), ("unet", "fuse", "aff"),
     ("unet", "fuse", "attention_gate")])
 def test_attention_begins_with_the_answer_of_the_plain_host_and_then_changes_it(name, at, attention):
