@@ -27,6 +27,13 @@ PATH = DATA / "clinic.pt"
 SEED, STEPS, PICTURES, TEST_SEED = 14, 800, 500, 2_000_014
 
 
+def disguised(cls: type) -> type:
+    """Under the name of what it was made from: whoever examines it shall not read the fault off a table."""
+    cls.__name__ = cls.__bases__[0].__name__
+    return cls
+
+
+@disguised
 class Sum(SE):
     """Adds up all positions, where the mean was meant."""
 
@@ -35,6 +42,7 @@ class Sum(SE):
         return self.squash(self.excite(F.relu(self.squeeze(z))))
 
 
+@disguised
 class AfterNorm(SE):
     """Each map is brought to mean 0 and spread 1 before it is summarised, so that the summary of every picture is 0."""
 
@@ -42,6 +50,7 @@ class AfterNorm(SE):
         return super().gate(F.instance_norm(x))
 
 
+@disguised
 class WrongAxis(ECA):
     """A softmax that runs over the pictures of the batch, axis 0, where each gate was to have its own sigmoid."""
 
@@ -49,6 +58,7 @@ class WrongAxis(ECA):
         return torch.softmax(logits, 0) * len(logits)
 
 
+@disguised
 class Saving(ECA):
     """The gate is made without a gradient, to save memory."""
 
@@ -122,6 +132,7 @@ class Case:
     start: str = "as_made"
     steps: int = STEPS
     frozen_out: bool = False      # the optimiser does not know what was plugged in
+    pictures: int = PICTURES
 
 
 CASES = {
@@ -137,7 +148,7 @@ CASES = {
     "weights a thousandfold": Case("saturated", after=far_out),
     "the root of zero": Case("gradient not finite", Root, steps=0),
     "optimiser made before": Case("untrained", start="identity", frozen_out=True),
-    "a task without need": Case("not used", task="twins", steps=400),
+    "a task without need": Case("not used", task="twins", steps=400, pictures=2000),      # to show so little
 }
 PATIENTS = ("a sum for a mean", "loaded without statistics", "fused for speed", "softmax over the batch",
             "a norm before the summary", "a gate without a gradient")
@@ -162,8 +173,8 @@ def trained(name: str, seed: int, device: torch.device | str = "cpu") -> nn.Modu
     return net.requires_grad_(True).eval()
 
 
-def unseen(name: str, count: int = PICTURES) -> Batch:
-    return tasks.make(CASES[name].task, count, "test", TEST_SEED)
+def unseen(name: str) -> Batch:
+    return tasks.make(CASES[name].task, CASES[name].pictures, "test", TEST_SEED)
 
 
 def patient(number: int) -> tuple[nn.Module, Tensor, Tensor]:

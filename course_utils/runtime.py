@@ -57,10 +57,11 @@ class Course:
     def guessed(self, guess: Any, came_out: Any = ..., within: float = 0.0) -> None:
         """Print a guess beside what came out; `...` stands for none. Numbers agree if they are `within` so much.
 
-        Of a set the order does not matter, nor whether the guess is a list, a tuple or a set. Without `came_out` the guess
-        alone: what came out is in the figure or the table beside it.
+        Of a set the order does not matter, nor whether the guess is a list, a tuple or a set, or of one the word alone. Without
+        `came_out` the guess alone: what came out is in the figure or the table beside it.
         """
         any_order = isinstance(came_out, set)
+        guess = {guess} if any_order and isinstance(guess, str) else guess
         came_out = sorted(came_out) if any_order else came_out
         result = "" if came_out is ... else f" What came out: {came_out}."
         if guess is ... or guess is None:

@@ -10,9 +10,9 @@ Prints, for each mutant, the first test that failed and the seconds it took; at 
 status 1 if one was not caught. A mutant whose text is not found in the file is an error: the list has to follow the code.
 A mutant in the dictionary EQUIVALENT computes the same as the code; it is printed, with the reason, and not counted.
 
-The lists are in mutants.py and mutants_sockets.py. For each file only those tests run that can notice: its mechanisms' parity
-with other code, then their properties; of a sockets file, those named beside its mutants. They must pass without a mistake, or
-every mutant would seem to be caught.
+The lists are in mutants.py, mutants_later.py and mutants_sockets.py. For each file only those tests run that can notice: its
+mechanisms' parity with other code, then their properties; of a sockets file, those named beside its mutants. They must pass
+without a mistake, or every mutant would seem to be caught.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from pathlib import Path
 
 from mutants import BASE, EQUIVALENT, EXPORT, INTERVENTIONS, REGISTRY
 from mutants import MUTANTS as MUTANTS_ATTENTION
+from mutants_later import MUTANTS_LATER
 from mutants_sockets import MUTANTS_SOCKETS, NOTICE
 
 ROOT = Path(__file__).resolve().parents[1]
-MUTANTS = MUTANTS_ATTENTION + MUTANTS_SOCKETS
+MUTANTS = MUTANTS_ATTENTION + MUTANTS_LATER + MUTANTS_SOCKETS
 PARITY = ["tests/test_parity_gates.py", "tests/test_parity_mixing.py"]
 PROPERTIES = ["tests/test_attention_gates.py", "tests/test_attention_contract.py", "tests/test_reading.py",
               "tests/test_attention_space.py", "tests/test_attention_input.py", "tests/test_attention.py",

@@ -112,6 +112,33 @@ def residual_mask(x, p, levels, residual):
     return each(lambda v, logit: (kept + p.squash(logit)) * v, x, logits)
 
 
+def lska(x, p, dilation):
+    """Every convolution as long as its kernel says; the first pair without gaps, the second with."""
+    c, u = len(x[0]), x
+    for pair, gap in (("near", 1), ("far", dilation)):
+        for layer in (0, 1):
+            kernels, bias = p[f"{pair}.{layer}.weight"], p[f"{pair}.{layer}.bias"]
+            u = along(u, kernels, bias, gap, down=layer)
+    assert len(u[0]) == c
+    return times(x, p.conv("join", u))
+
+
+def along(x, kernels, bias, gap, down):
+    """Depthwise, along the rows, or down the columns; zeros beyond the border."""
+    n, c, h, w = shape(x)
+
+    def value(b, k, i, j):
+        weights = [row[0] for row in kernels[k][0]] if down else kernels[k][0][0]
+        total = bias[k]
+        for a, weight in enumerate(weights):
+            step = (a - len(weights) // 2) * gap
+            y, z = (i + step, j) if down else (i, j + step)
+            if 0 <= y < h and 0 <= z < w:
+                total += weight * x[b][k][y][z]
+        return total
+    return table(n, c, h, w, value)
+
+
 def lka(x, p):
     c = len(x[0])
     near = p.conv("near", x, padding=2, groups=c)
@@ -168,17 +195,19 @@ def triplet(x, p, kernel_size):
     return table(n, c, h, w, lambda b, k, i, j: x[b][k][i][j] * (cw[b][0][k][j] + hc[b][0][i][k] + hw[b][0][i][j]) / 3)
 
 
-def aff_logits(s, p):
+def aff_logits(s, p, first=""):
     def branch(name, z):
         hidden = relu(p.norm(f"{name}.1", p.conv(f"{name}.0", z)))
         return p.norm(f"{name}.4", p.conv(f"{name}.3", hidden))
-    return add(branch("local", s), branch("whole", over_positions(s, mean)))
+    return add(branch(f"{first}local", s), branch(f"{first}whole", over_positions(s, mean)))
+
+
+def fused(a, b, logit):
+    w = sigmoid(logit)
+    return 2 * (w * a + (1 - w) * b)
 
 
 def aff(x, y, p):
-    def fused(a, b, logit):
-        w = sigmoid(logit)
-        return 2 * (w * a + (1 - w) * b)
     return each(fused, x, y, aff_logits(add(x, y), p))
 
 
@@ -192,3 +221,116 @@ def simam(x, p, lambda_):
     d = each(lambda v, m: (v - m) ** 2, x, centre)
     v = each(lambda total: total / (h * w - 1) if h * w > 1 else 0.0, over_positions(d, sum))
     return each(lambda value, away, spread: value * sigmoid(away / (4 * (spread + lambda_)) + 0.5), x, d, v)
+
+
+def iaff(x, y, p):
+    """The maps of the first fusion decide the weights of the second, which are those of the two maps themselves."""
+    first = each(fused, x, y, aff_logits(add(x, y), p, "first_"))
+    return each(fused, x, y, aff_logits(first, p))
+
+
+def iaff_of_one(x, p):
+    first = each(lambda v, logit: v * p.squash(logit), x, aff_logits(x, p, "first_"))
+    return each(lambda v, logit: v * p.squash(logit), x, aff_logits(first, p))
+
+
+# ---- gates for groups of channels
+
+def standardised(values, eps):
+    """Divided by the deviation plus eps, the deviation with n - 1."""
+    centre = mean(values)
+    spread = math.sqrt(squares([v - centre for v in values]) / max(1, len(values) - 1))
+    return [(v - centre) / (spread + eps) for v in values]
+
+
+def sge(x, p, groups, eps):
+    n, c, h, w = shape(x)
+    k, out = c // groups, table(n, c, h, w, lambda b, c, i, j: 0.0)
+    for b in range(n):
+        for g in range(groups):
+            members = range(g * k, (g + 1) * k)
+            centre = {m: mean([v for row in x[b][m] for v in row]) for m in members}
+            likeness = [sum(centre[m] * x[b][m][i][j] for m in members) for i in range(h) for j in range(w)]
+            for place, v in enumerate(standardised(likeness, eps)):
+                gate = p.squash(p["weight"][g][0] * v + p["bias"][g][0])
+                for m in members:
+                    out[b][m][place // w][place % w] = gate * x[b][m][place // w][place % w]
+    return out
+
+
+def channel_norm(plane, weight, bias, eps=1e-5):
+    """One channel of one picture: over its own positions."""
+    values = [v for row in plane for v in row]
+    centre = mean(values)
+    root = math.sqrt(squares([v - centre for v in values]) / len(values) + eps)
+    return [[(v - centre) / root * weight + bias for v in row] for row in plane]
+
+
+def shuffle(x, p, groups, interleaved):
+    """Channel by channel: which group, which half of it, and where it goes."""
+    n, c, h, w = shape(x)
+    k, out = c // groups, [[None] * c for _ in range(n)]
+    for b in range(n):
+        for m in range(c):
+            place, plane = m % k, x[b][m]
+            if place < k // 2:
+                z = mean([v for row in plane for v in row])
+                logits = [[p["what_weight"][0][place][0][0] * z + p["what_bias"][0][place][0][0]] * w for _ in range(h)]
+            else:
+                place -= k // 2
+                normed = channel_norm(plane, p["norm.weight"][place], p["norm.bias"][place])
+                scale, shift = p["where_weight"][0][place][0][0], p["where_bias"][0][place][0][0]
+                logits = [[scale * v + shift for v in row] for row in normed]
+            to = m if not interleaved else 2 * m if m < c // 2 else 2 * (m - c // 2) + 1
+            out[b][to] = [[v * p.squash(logit) for v, logit in zip(*rows, strict=True)]
+                          for rows in zip(plane, logits, strict=True)]
+    return out
+
+
+def softmax(values):
+    powers = [math.exp(v - max(values)) for v in values]
+    return [power / sum(powers) for power in powers]
+
+
+def ema(x, p, groups):
+    """One group of one picture at a time, all with the same weights."""
+    out = []
+    for picture in x:
+        k, parts = len(picture) // groups, []
+        for g in range(groups):
+            part = [picture[g * k:(g + 1) * k]]                                  # a batch of one
+            _, _, h, w = shape(part)
+            rows = p.conv("strips", [[[[mean(row)] for row in plane] for plane in part[0]]])
+            columns = p.conv("strips", [[[[mean(column) for column in zip(*plane, strict=True)]] for plane in part[0]]])
+            crossed = each(lambda v, r, c: v * sigmoid(r) * sigmoid(c), part, rows, columns)
+            u = [channel_norm(crossed[0][c], p["norm.weight"][c], p["norm.bias"][c]) for c in range(k)]
+            v = p.conv("near", part, padding=1)[0]
+            by_u = softmax([mean([value for row in plane for value in row]) for plane in u])
+            by_v = softmax([mean([value for row in plane for value in row]) for plane in v])
+            gate = [[p.squash(sum(by_u[c] * v[c][i][j] + by_v[c] * u[c][i][j] for c in range(k))) for j in range(w)]
+                    for i in range(h)]
+            parts += times(part, [[gate]])[0]
+        out.append(parts)
+    return out
+
+
+def ela(x, p, kernel_size, groups, eps=1e-5):
+    n, c, h, w = shape(x)
+
+    def along(strip):
+        """Gates (N, C, L) from means (N, C, L)."""
+        length, k, gates = len(strip[0][0]), c // groups, [[None] * c for _ in range(n)]
+        for b in range(n):
+            summed = [[sum(p["conv.weight"][m][0][a] * strip[b][m][i + a - kernel_size // 2] for a in range(kernel_size)
+                           if 0 <= i + a - kernel_size // 2 < length) for i in range(length)] for m in range(c)]
+            for g in range(groups):
+                members = range(g * k, (g + 1) * k)
+                values = [v for m in members for v in summed[m]]
+                centre = mean(values)
+                root = math.sqrt(squares([v - centre for v in values]) / len(values) + eps)
+                for m in members:
+                    gates[b][m] = [p.squash((v - centre) / root * p["norm.weight"][m] + p["norm.bias"][m]) for v in summed[m]]
+        return gates
+    rows = along([[[mean(row) for row in plane] for plane in picture] for picture in x])
+    columns = along([[[mean(column) for column in zip(*plane, strict=True)] for plane in picture] for picture in x])
+    return table(n, c, h, w, lambda b, m, i, j: x[b][m][i][j] * rows[b][m][i] * columns[b][m][j])

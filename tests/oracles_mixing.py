@@ -221,6 +221,31 @@ def criss_cross(x, w, passes):
     return over_pictures(one, x)
 
 
+def halo(x, w, heads, block, rim, scale_position=True):
+    """Who belongs to which block is a division; a place outside the picture is not there at all."""
+    def one(picture):
+        here, d = places(picture), len(picture) // heads
+        qkv = {place: dense(w, "qkv", vector) for place, vector in here.items()}
+        out, maps = {place: [] for place in here}, []
+        for head in range(heads):
+            q, k, v = ({place: row[part * heads * d + head * d:][:d] for place, row in qkv.items()} for part in range(3))
+            rows = []
+            for i in here:
+                top, left = i[0] // block * block, i[1] // block * block
+                seen = [j for j in here if top - rim <= j[0] < top + block + rim and left - rim <= j[1] < left + block + rim]
+                logits = []
+                for j in seen:      # the middle of a table is "the same row"
+                    term = (dot(q[i], w["rows"][j[0] - i[0] + block + rim - 1])
+                            + dot(q[i], w["columns"][j[1] - i[1] + block + rim - 1]))
+                    logits.append(dot(q[i], k[j]) / math.sqrt(d) + (term / math.sqrt(d) if scale_position else term))
+                a = dict(zip(seen, softmax(logits), strict=True))
+                out[i] += [sum(a[j] * v[j][c] for j in seen) for c in range(d)]
+                rows.append([a.get(j, 0.0) for j in here])
+            maps.append(rows)
+        return picture_of(out), maps
+    return over_pictures(one, x)
+
+
 # ---- branches and kernels
 
 def split(x, w, groups, radix, stride=1, training=False):
@@ -281,6 +306,33 @@ def dynamic_conv(x, w, temperature, stride=1, groups=1):
         logits = dense(w, "router", relu(dense(w, "squeeze", means(picture))))
         routing = softmax([v / temperature for v in logits])
         return mixed_kernel(picture, w, routing, stride, groups), routing
+    return over_pictures(one, x)
+
+
+def between(channel, row, column):
+    """The value at a place between pixels; outside the picture everything is zero."""
+    h, w, top, left, total = len(channel), len(channel[0]), math.floor(row), math.floor(column), 0.0
+    for i, j in itertools.product((top, top + 1), (left, left + 1)):
+        if 0 <= i < h and 0 <= j < w:
+            total += (1 - abs(row - i)) * (1 - abs(column - j)) * channel[i][j]
+    return total
+
+
+def deform_conv(x, w, k=3, stride=1, groups=1):
+    def one(picture):
+        told, out, kernel = conv(picture, w["look.weight"], w["look.bias"], stride), [], w["kernel"]
+        high, wide = size(told)
+        weights = [[[sigmoid(v) for v in row] for row in told[2 * k * k + tap]] for tap in range(k * k)]
+        offsets = [[told[2 * tap], told[2 * tap + 1]] for tap in range(k * k)]
+        for o, filters in enumerate(kernel):
+            first = o // (len(kernel) // groups) * len(filters)
+            out.append([[0.0] * wide for _ in range(high)])
+            for i, j, c, tap in itertools.product(range(high), range(wide), range(len(filters)), range(k * k)):
+                row = i * stride + tap // k - k // 2 + offsets[tap][0][i][j]
+                column = j * stride + tap % k - k // 2 + offsets[tap][1][i][j]
+                value = between(picture[first + c], row, column)
+                out[o][i][j] += filters[c][tap // k][tap % k] * weights[tap][i][j] * value
+        return out, weights, offsets
     return over_pictures(one, x)
 
 

@@ -16,7 +16,20 @@ import torch
 from torch import nn
 
 from course_utils import attention
-from course_utils.attention import BoT, Coordinate, DynamicConv, Mechanism, PatchSelection, SpatialTransformer, Triplet
+from course_utils.attention import (
+    GRN,
+    BoT,
+    Coordinate,
+    DeformConv,
+    DynamicConv,
+    Halo,
+    Mechanism,
+    PatchSelection,
+    SeparableLargeKernel,
+    ShuffleAttention,
+    SpatialTransformer,
+    Triplet,
+)
 from course_utils.attention.dynamic import KernelMixture
 
 MAP = "map"      # stands for an option that must be the size of the picture
@@ -38,6 +51,13 @@ VARIANTS = [
     ("scse", {"combine": "sum"}),
     ("simam", {"lambda_": 0.1}),
     ("aff", {"reduction": 2}),
+    ("iaff", {"reduction": 2}),
+    ("lska", {"side": 11}),
+    ("sge", {"groups": 2}),
+    ("ela", {"kernel_size": 3, "groups": 2}),
+    ("ema", {"factor": 2}),
+    ("shuffle", {"groups": 2}),
+    ("shuffle", {"groups": 1, "shuffle": False}),
     ("non_local", {"form": "dot"}),
     ("non_local", {"form": "dot", "subsample": True}),
     ("non_local", {"subsample": True}),
@@ -47,6 +67,8 @@ VARIANTS = [
     ("bot", {"size": MAP, "heads": 2, "scale_position": False}),
     ("criss_cross", {"passes": 1, "reduction": 2}),
     ("double", {"features": 3, "bags": 4}),
+    ("halo", {"block": 2, "halo": 1, "heads": 2}),
+    ("halo", {"block": 3, "halo": 0, "scale_position": False}),
     ("sk", {"out_channels": 6, "stride": 2, "branches": 3}),
     ("sk", {"groups": 2, "smallest": 4}),
     ("split", {"groups": 2, "stride": 2}),
@@ -55,6 +77,9 @@ VARIANTS = [
     ("condconv", {"out_channels": 6, "stride": 2, "groups": 2, "kernels": 3}),
     ("dynamic_conv", {"out_channels": 6, "stride": 2, "kernel_size": 5}),
     ("dynamic_conv", {"groups": 2, "temperature": 1.0}),
+    ("deform_conv", {"out_channels": 6, "stride": 2, "groups": 2}),
+    ("deform_conv", {"kernel_size": 5}),
+    ("deform_conv", {"groups": 2}),
     ("patches", {"size": 3, "factor": 2, "patches": 3, "patches_eval": 1}),
 ]
 
@@ -144,6 +169,16 @@ def out_shape(module: Mechanism, shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
+def applied(module: Mechanism, gate: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """What a mechanism makes of its gate and its input: the product, but where the docstring says more."""
+    y = gate * x
+    if isinstance(module, GRN):
+        y = y + module.beta
+    if isinstance(module, ShuffleAttention) and module.shuffle:
+        y = nn.functional.channel_shuffle(y, 2)
+    return y
+
+
 def swap(module: nn.Module, one: str, other: str) -> None:
     a, b = getattr(module, one), getattr(module, other)
     setattr(module, one, b)
@@ -155,17 +190,30 @@ def turned(module: Mechanism) -> Mechanism:
     module = copy.deepcopy(module)
     with torch.no_grad():
         for part in module.modules():
-            if isinstance(part, nn.Conv2d):
+            if isinstance(part, nn.Conv2d) and not isinstance(module, SeparableLargeKernel):
                 part.weight.copy_(part.weight.mT.clone())
         if isinstance(module, KernelMixture):
             module.kernels.copy_(module.kernels.mT.clone())
-        if isinstance(module, (Coordinate, BoT)) and getattr(module, "rows", None) is not None:
+        if isinstance(module, (Coordinate, BoT, Halo)) and getattr(module, "rows", None) is not None:
             swap(module, "rows", "columns")
         if isinstance(module, BoT) and module.size is not None:
             module.size = module.size[::-1]
         if isinstance(module, Triplet):
             for planes in (module.convs, module.norms):
                 planes[0], planes[1] = planes[1], planes[0]
+        if isinstance(module, SeparableLargeKernel):      # a bias between the two makes their order count at the border
+            for pair in (module.near, module.far):
+                along, down = pair
+                along.weight.data, down.weight.data = down.weight.mT.clone(), along.weight.mT.clone()
+                along.bias.data, down.bias.data = down.bias.data, along.bias.data
+                pair[0], pair[1] = down, along
+        if isinstance(module, DeformConv):
+            k = module.kernel_size
+            module.kernel.copy_(module.kernel.mT.clone())
+            taps = torch.arange(k * k).view(k, k).T.flatten()
+            order = torch.cat([torch.stack([2 * taps + 1, 2 * taps], 1).flatten(), 2 * k * k + taps])
+            module.look.weight.copy_(module.look.weight[order].clone())
+            module.look.bias.copy_(module.look.bias[order].clone())
         if isinstance(module, SpatialTransformer):
             first = next(part for part in module.localise if isinstance(part, nn.Linear))
             first.weight.copy_(first.weight.unflatten(1, (-1, 4, 4)).mT.flatten(1))      # its input is a map of 4x4

@@ -7,7 +7,7 @@ import torch
 from properties import each, each_start, fits, out_shape, picture
 
 from course_utils import attention
-from course_utils.attention import GatedChannel, PatchSelection
+from course_utils.attention import GRN, GatedChannel, PatchSelection
 
 SHAPES = [(2, 6, 5, 9), (1, 3, 7, 4), (3, 17, 1, 8), (2, 1, 6, 5)]      # H != W, odd sizes, a line, C = 1
 
@@ -64,6 +64,7 @@ INVISIBLE = {
     "coordinate": {"shared.bias"},
     "bam": {"what.0.bias", "what.1.bias", "where.2.bias", "where.3.bias"},
     "split": {"squeeze.0.bias"},
+    "iaff": {f"{part}.{layer}.bias" for part in ("local", "whole", "first_local", "first_whole") for layer in (0, 3)},
     "aff": {"local.0.bias", "local.3.bias", "whole.0.bias", "whole.3.bias"},
 }
 VISIBLE = {"non_local-form=dot": {"key.bias", "value.bias"}, "non_local-form=dot-subsample=True": {"key.bias", "value.bias"},
@@ -140,13 +141,15 @@ def test_half_precision_parameters_give_finite_numbers(case):
         assert y.dtype == torch.bfloat16 and torch.isfinite(y).all()
 
 
-@pytest.mark.parametrize("name", ["gct", "simam"])
+@pytest.mark.parametrize("name", ["gct", "simam", "grn"])
 def test_squares_do_not_overflow_in_half_precision(name):
-    """A map of 56x56 with values near 300: a square, and a sum of squares, is beyond the largest float16."""
-    module, x = attention.build(name, 4), torch.full((1, 4, 56, 56), 300.0)
+    """A map of 56x56 with values near 2000: a square, and the root of their sum, is beyond the largest float16."""
+    module, x = attention.build(name, 4), torch.full((1, 4, 56, 56), 2000.0)
     x[:, :, ::2] *= -1
     if isinstance(module, GatedChannel):
         torch.nn.init.ones_(module.gamma)
+    if isinstance(module, GRN):
+        torch.nn.init.constant_(module.gamma, -0.5)
     y = copy.deepcopy(module).to(torch.float16)(x.half())
     assert y.dtype == torch.float16
     torch.testing.assert_close(y.float(), module(x), rtol=2e-3, atol=0)

@@ -16,7 +16,7 @@ from course_utils.plots import FAMILY_COLOURS
 from course_utils.sockets import SOCKETS
 
 KINDS = {"gate", "mixing", "kernel", "input", "pool"}
-OUTPUT = {"aff": "z"}      # the output is y in all other formulas; here y is the second map
+OUTPUT = {"aff": "z", "iaff": "z"}      # the output is y in all other formulas; here y is the second map
 
 
 def test_every_mechanism_has_a_parity_reference():
@@ -113,6 +113,18 @@ def branch(c, r):
     return (c * h + h) + 2 * h + (h * c + c) + 2 * c
 
 
+def divisor(c, most):
+    return max(d for d in range(1, min(c, most) + 1) if c % d == 0)
+
+
+def ema(c, most):
+    k = c // divisor(c, most)
+    return 9 * k * k + k + k * k + k + 2 * k
+
+
+SHUFFLED = {1: 4, 5: 2 * 2 + 4 * 3, 8: 6, 16: 6, 36: 6, 64: 6, 256: 12}      # at 256 channels 64 groups of 4
+
+
 def split(c, r):
     d = max(c * r // 4, 32)
     return 9 * c * c + 3 * r * c + c * d + 3 * d + r * c * d
@@ -143,6 +155,19 @@ PARAMETERS = {
     "coordinate": lambda c: (3 * c + 3) * max(8, c // 32) + 2 * c,
     "triplet": lambda c: 3 * 100,
     "simam": lambda c: 0,
+    "ese": lambda c: c * c + c,
+    "grn": lambda c: 2 * c,
+    "sge": lambda c: 2 * divisor(c, 64),
+    "sge-groups=2": lambda c: 2 * (2 - c % 2),
+    "lska": lambda c: (5 + 5 + 7 + 7 + 4) * c + c * c + c,
+    "lska-side=11": lambda c: (3 + 3 + 5 + 5 + 4) * c + c * c + c,
+    "ela": lambda c: 9 * c,
+    "ela-kernel_size=3-groups=2": lambda c: 5 * c,
+    "ema": lambda c: ema(c, 32),
+    "ema-factor=2": lambda c: ema(c, 2),
+    "shuffle": SHUFFLED.get,
+    "iaff": lambda c: 4 * branch(c, 4),
+    "iaff-reduction=2": lambda c: 4 * branch(c, 2),
     "aff": lambda c: 2 * branch(c, 4),
     "aff-reduction=2": lambda c: 2 * branch(c, 2),
     "non_local": lambda c: (4 * c + 3) * max(1, c // 2) + 3 * c,
@@ -155,6 +180,12 @@ PARAMETERS = {
     "criss_cross": lambda c: (2 * c + 2) * max(1, c // 8) + c * c + c + 1,
     "double": lambda c: (4 * c + 2) * max(1, c // 4) + c,
     "double-features=3-bags=4": lambda c: 14 * c + 3 + 4 + c,
+    "halo": lambda c: 3 * c * c + 2 * 21 * c // divisor(c, max(1, c // 16)),
+    "halo-block=2-halo=1-heads=2": lambda c: 3 * c * c + 2 * 5 * c // 2,
+    "halo-block=3-halo=0-scale_position=False": lambda c: 3 * c * c + 2 * 5 * c // divisor(c, max(1, c // 16)),
+    "deform_conv": lambda c: 9 * c * c + 27 * (9 * c + 1),
+    "deform_conv-kernel_size=5": lambda c: 25 * c * c + 75 * (25 * c + 1),
+    "deform_conv-out_channels=6-stride=2-groups=2": lambda c: 9 * c * 3 + 27 * (9 * c + 1),
     "sk": lambda c: 2 * (9 * c * c + 2 * c) + 3 * c * max(c // 16, 32) + 2 * max(c // 16, 32),
     "sk-groups=2-smallest=4": lambda c: 2 * (9 * c * c // 2 + 2 * c) + (3 * c + 2) * max(c // 16, 4),
     "split": lambda c: split(c, 2 - c % 2),

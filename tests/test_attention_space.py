@@ -4,7 +4,7 @@ import pytest
 import torch
 from properties import CASES, MAP, each, looks_at_regions, over, picture, turned
 
-from course_utils.attention import PatchSelection, SelectiveKernel, SpatialTransformer, SplitAttention, formula
+from course_utils.attention import ELA, EMA, PatchSelection, SelectiveKernel, SpatialTransformer, SplitAttention, formula
 
 
 @each
@@ -42,7 +42,7 @@ def test_a_channel_gate_does_not_care_where_things_are(case):
 
 def knows_places(case):
     """Mixing that knows where things are: by a table of positions, by rows and columns, by pooling neighbours."""
-    return MAP in case.options.values() or case.name == "criss_cross" or case.options.get("subsample", False)
+    return MAP in case.options.values() or case.name in ("criss_cross", "halo") or case.options.get("subsample", False)
 
 
 MIXING = [case for case in CASES if case.cls.family in ("mixing", "head")]
@@ -66,8 +66,8 @@ def test_a_cross_follows_whole_rows_and_columns(case):
 
 
 def same_on_a_larger_map(case):
-    """All but a table of positions, which fixes the size, and means over branches whose convolutions have seen the border."""
-    return MAP not in case.options.values() and case.cls not in (SelectiveKernel, SplitAttention)
+    """All but a table of positions, which fixes the size, and means over what convolutions make that have seen the border."""
+    return MAP not in case.options.values() and case.cls not in (SelectiveKernel, SplitAttention, ELA, EMA)
 
 
 @each

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from properties import CASES, each, over, picture
+from properties import CASES, applied, each, over, picture
 from torch import nn
 
 from course_utils import attention, hosts
@@ -62,7 +62,23 @@ def test_the_output_is_that_of_another_ones_gate(case):
     with swapped(module, torch.tensor([0, 1, 1, 1])):
         y = module(x)
     for i in (1, 2, 3):      # the only one of another class
-        torch.testing.assert_close(y[i], x[i] * gate[0])
+        torch.testing.assert_close(y[i:i + 1], applied(module, gate[:1], x[i:i + 1]))
+
+
+@over([case for case in CASES if case.name == "deform_conv"])
+def test_where_samples_are_taken_is_frozen_with_their_weights(case):
+    shape = case.shape(*SHAPE)
+    module, x = case.trained(shape), picture(*shape)
+    for changed in (frozen(module), shuffled(module, seed=3)):
+        with read(module) as before:
+            module(x)
+        with changed, read(module) as after:
+            module(x)
+        for name in ("offsets", "weights"):
+            given, got = before[case.cls.__name__][name], after[case.cls.__name__][name]
+            mean = given.mean(0, keepdim=True).expand_as(given)
+            assert torch.allclose(got, mean) or torch.equal(got, given[others(4, 3)])
+            assert not torch.allclose(got, given)
 
 
 @pytest.mark.parametrize("n", [2, 3, 10, 101])

@@ -34,7 +34,7 @@ def test_every_mechanism_is_tried_through_some_file():
     from course_utils import attention
     files = {m[1] for m in mutate.MUTANTS} - {mutate.BASE, mutate.EXPORT, mutate.REGISTRY, mutate.INTERVENTIONS}
     assert {name for file in files for name in mutate.names_in(file)} == attention.REGISTRY.keys()
-    assert mutate.names_in("course_utils/attention/kernel.py") == ["sk", "split", "condconv", "dynamic_conv"]
+    assert mutate.names_in("course_utils/attention/kernel.py") == ["sk", "split", "condconv", "dynamic_conv", "deform_conv"]
 
 
 def test_a_file_of_gates_is_tried_with_their_parity_first():

@@ -9,9 +9,10 @@ import pytest
 import torch
 import torchvision
 from oracles_loops import Numbers
-from timm.layers import EcaModule, GatherExcite, SEModule
+from timm.layers import EcaModule, EffectiveSEModule, GatherExcite, SEModule
 from timm.layers.cbam import CbamModule, ChannelAttn, SpatialAttn
-from timm.layers.coord_attn import CoordAttn
+from timm.layers.coord_attn import CoordAttn, EfficientLocalAttn
+from timm.layers.grn import GlobalResponseNorm
 from torch import nn
 
 from course_utils import attention
@@ -165,6 +166,29 @@ def test_coordinate_equals_timm(channels, reduction, narrow, start):
     assert_same_as_module(ours, theirs, (2, channels, 5, 9), (6, channels, 7, 3))
 
 
+class TwiceHardSigmoid(nn.Hardsigmoid):
+    def forward(self, logits):
+        return 2 * super().forward(logits)
+
+
+@starts
+@pytest.mark.parametrize("channels", [1, 5, 16])
+def test_effective_se_equals_timm(channels, start):
+    theirs = EffectiveSEModule(channels, gate_layer=nn.Hardsigmoid if start == "as_made" else TwiceHardSigmoid)
+    assert_same_as_module(moved("ese", channels, start), theirs, (2, channels, 5, 9), (6, channels, 7, 3))
+
+
+@starts
+@pytest.mark.parametrize("channels, eps", [(1, 1e-6), (5, 1e-6), (16, 0.3)])
+def test_grn_equals_timm(channels, eps, start):
+    theirs = GlobalResponseNorm(channels, eps, channels_last=False).double()
+    ours = moved("grn", channels, start, eps=eps)
+    theirs.load_state_dict({"weight": ours.gamma.flatten(), "bias": ours.beta.flatten()})
+    for shape in ((2, channels, 5, 9), (6, channels, 7, 3), (3, channels, 1, 1)):
+        x = 3 * picture(*shape)
+        close(ours(x), theirs(x))
+
+
 # ---- against loops: channel gates
 
 @starts
@@ -253,6 +277,41 @@ def test_lka_equals_nested_loops_on_a_map_as_large_as_its_window(start):
 
 
 @starts
+@pytest.mark.parametrize("side, dilation, size", [(7, 2, (5, 6)), (11, 2, (4, 9)), (23, 3, (11, 13))])
+def test_lska_equals_nested_loops(side, dilation, size, start):
+    assert_same_as_loops(moved("lska", 3, start, side=side), loops.lska, picture(2, 3, *size), dilation=dilation)
+
+
+@starts
+def test_lska_equals_lka_where_its_kernels_are_a_column_times_a_row(start):
+    """The paper's argument. A bias between the two would be cut off at the border: zero."""
+    ours, large = moved("lska", 6, start), moved("lka", 6, start)
+    with torch.no_grad():
+        for pair, square in ((ours.near, large.near), (ours.far, large.far)):
+            pair[0].bias.zero_()
+            square.weight.copy_(pair[1].weight * pair[0].weight)      # (C, 1, k, 1) * (C, 1, 1, k)
+            square.bias.copy_(pair[1].bias)
+        large.join.load_state_dict(ours.join.state_dict())
+    x = picture(2, 6, 25, 31)
+    close(ours(x), large(x))
+
+
+@starts
+@pytest.mark.parametrize("channels, groups, size", [(6, 2, (3, 5)), (6, 64, (4, 3)), (5, 3, (3, 2)), (4, 2, (1, 2))])
+def test_sge_equals_nested_loops(channels, groups, size, start):
+    module, found = moved("sge", channels, start, groups=groups), {64: 6, 3: 1, 2: 2}[groups]
+    assert module.groups == found
+    assert_same_as_loops(module, loops.sge, picture(3, channels, *size), groups=found, eps=1e-5)
+
+
+@starts
+def test_sge_on_a_single_position_is_gated_by_its_bias(start):
+    """The deviation of one number, divided by zero, is no number in the authors' code."""
+    module, x = moved("sge", 4, start, groups=2), picture(3, 4, 1, 1)
+    close(module(x), x * SQUASH[start]()(module.bias).repeat_interleave(2)[:, None, None])
+
+
+@starts
 @pytest.mark.parametrize("channels, hidden", [(3, 4), (1, 2)])
 def test_pixel_gate_equals_nested_loops(channels, hidden, start):
     assert_same_as_loops(moved("pixel_gate", channels, start, hidden=hidden), loops.pixel_gate, picture(2, channels, 3, 5))
@@ -314,7 +373,96 @@ def test_aff_of_one_map_equals_nested_loops(channels, reduction, start):
     assert_same_as_loops(module, loops.aff_of_one, picture(3, channels, 3, 5))
 
 
+@starts
+@pytest.mark.parametrize("channels, reduction", [(6, 2), (8, 4), (10, 3)])
+def test_iaff_of_two_maps_equals_nested_loops(channels, reduction, start):
+    x, y = picture(9, channels, 3, 5), 1 + 2 * picture(9, channels, 3, 5, seed=1)
+    module = moved("iaff", channels, start, reduction=reduction)
+    assert_same_as_loops(module, loops.iaff, x, y, applied=lambda gate, x, y: gate * x + (2 - gate) * y)
+
+
+@starts
+@pytest.mark.parametrize("channels, reduction", [(6, 2), (8, 4), (10, 3)])
+def test_iaff_of_one_map_equals_nested_loops(channels, reduction, start):
+    module = moved("iaff", channels, start, reduction=reduction)
+    assert_same_as_loops(module, loops.iaff_of_one, picture(9, channels, 3, 5))
+
+
+@starts
+@pytest.mark.parametrize("channels, kernel_size, groups, size", [(6, 3, 2, (4, 7)), (6, 7, 16, (3, 5)), (5, 5, 16, (5, 2))])
+def test_ela_equals_nested_loops(channels, kernel_size, groups, size, start):
+    module = moved("ela", channels, start, kernel_size=kernel_size, groups=groups)
+    found = {2: 2, 16: channels}[groups]
+    assert module.norm.num_groups == found
+    assert_same_as_loops(module, loops.ela, picture(2, channels, *size), kernel_size=kernel_size, groups=found)
+
+
+def test_timms_ela_is_another_function():
+    """As the docstring says: with the same weights on both axes, its SiLU keeps every gate above sigmoid(-0.28) = 0.43."""
+    ours, theirs = moved("ela", 8, groups=1), EfficientLocalAttn(8).double()
+    with torch.no_grad():
+        for conv, axes in ((theirs.conv_h, (..., None)), (theirs.conv_w, (..., None, slice(None)))):
+            conv.weight.copy_(ours.conv.weight[axes])
+        for norm in (theirs.norm_h, theirs.norm_w):
+            norm.load_state_dict(ours.norm.state_dict())
+    x = 1 + picture(2, 8, 5, 9).abs()
+    lowest = torch.sigmoid(nn.functional.silu(torch.linspace(-3, 0, 1001))).min().item()
+    assert 0.430 < lowest < 0.431
+    assert (theirs(x) / x).min() > lowest ** 2 > (ours(x) / x).min()
+    theirs.act = nn.Identity()      # without it, and with one group in ours, the two agree
+    close(ours(x), theirs(x))
+
+
+@starts
+@pytest.mark.parametrize("channels, factor, size", [(6, 2, (4, 5)), (6, 4, (3, 5)), (6, 32, (3, 2)), (5, 2, (2, 3))])
+def test_ema_equals_nested_loops(channels, factor, size, start):
+    module, found = moved("ema", channels, start, factor=factor), {(6, 2): 2, (6, 4): 3, (6, 32): 6, (5, 2): 1}[channels, factor]
+    assert module.groups == found
+    assert_same_as_loops(module, loops.ema, picture(2, channels, *size), groups=found)
+
+
+def test_half_of_emas_weights_do_not_look_at_the_picture():
+    """What the docstring warns of: after the norm the mean of a channel is its bias, for every picture."""
+    module, seen = moved("ema", 8, factor=2), []
+    softmax, pooled = torch.Tensor.softmax, []
+    module.near.register_forward_hook(lambda layer, given, made: seen.append(made))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.Tensor, "softmax", lambda self, dim: pooled.append(softmax(self, dim)) or pooled[-1])
+        module(picture(3, 8, 5, 7))
+    from_norm, from_near = pooled
+    close(from_norm, softmax(module.norm.bias, 0)[None, :, None, None].expand_as(from_norm))
+    assert from_near.std(0).min() > 1e-3 and len(seen) == 1
+
+
+@starts
+@pytest.mark.parametrize("channels, groups, size", [(8, 2, (3, 5)), (8, 64, (2, 3)), (12, 4, (4, 3)), (6, 1, (1, 1)),
+                                                    (5, 2, (3, 2)), (9, 64, (2, 3))])
+def test_shuffle_attention_equals_nested_loops(channels, groups, size, start):
+    module = moved("shuffle", channels, start, groups=groups)
+    found = {(8, 2): 2, (8, 64): 4, (12, 4): 3, (6, 1): 1, (5, 2): 1, (9, 64): 3}[channels, groups]
+    assert module.groups == found
+    mixed = start == "as_made" and channels % 2 == 0
+    assert_same_as_loops(module, loops.shuffle, picture(2, channels, *size), groups=found, interleaved=mixed,
+                         applied=lambda gate, x: nn.ChannelShuffle(2)(gate * x) if mixed else gate * x)
+
+
+def test_shuffle_attention_moves_the_channels():
+    """As the docstring warns: with all gates the same, C/2 comes second."""
+    x = torch.arange(8.0)[None, :, None, None].expand(1, 8, 3, 3)
+    y = attention.build("shuffle", 8)(x) / torch.sigmoid(torch.ones(()))
+    torch.testing.assert_close(y[0, :, 0, 0], torch.tensor([0.0, 4, 1, 5, 2, 6, 3, 7]))
+    torch.testing.assert_close(attention.build("shuffle", 8, start="identity")(x), x)
+
+
 PARITY = {
+    "ese": (test_effective_se_equals_timm,),
+    "grn": (test_grn_equals_timm,),
+    "lska": (test_lska_equals_nested_loops, test_lska_equals_lka_where_its_kernels_are_a_column_times_a_row),
+    "sge": (test_sge_equals_nested_loops,),
+    "ela": (test_ela_equals_nested_loops,),
+    "ema": (test_ema_equals_nested_loops,),
+    "shuffle": (test_shuffle_attention_equals_nested_loops, test_shuffle_attention_moves_the_channels),
+    "iaff": (test_iaff_of_two_maps_equals_nested_loops, test_iaff_of_one_map_equals_nested_loops),
     "se": (test_se_equals_torchvision_and_timm,),
     "eca": (test_eca_equals_timm,),
     "gct": (test_gct_equals_nested_loops,),

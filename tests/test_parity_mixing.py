@@ -5,11 +5,14 @@ import pytest
 import timm.layers
 import torch
 import torch.nn.functional as F
+import torchvision
 from timm.layers.bottleneck_attn import BottleneckAttn
+from timm.layers.halo_attn import HaloAttn
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from course_utils import attention
+from course_utils.attention.deform import looked_up
 
 evaluation_and_training = pytest.mark.parametrize("training", [False, True])
 
@@ -119,6 +122,44 @@ def test_non_local_equals_nested_loops(given, training):
     module, x = moved("non_local", 4, **given).train(training), picture(2, 4, 3, 5)
     rest = {key: value for key, value in given.items() if key != "hidden"}
     assert_same(module, x, *loops.non_local(x, loops.numbers(module), training=training, **rest))
+
+
+# ---- local attention with a halo
+
+@options({"heads": 2, "block": 3, "halo": 1}, {"heads": 1, "block": 2, "halo": 2}, {"heads": 4, "block": 3, "halo": 0},
+         {"heads": 2, "block": 3, "halo": 1, "scale_position": False}, {"block": 8, "halo": 3})
+def test_halo_equals_nested_loops(given):
+    """Sides that the block does not divide, and one that is smaller than it."""
+    module, x = moved("halo", 8, **given), picture(2, 8, 5, 7)
+    assert_same(module, x, *loops.halo(x, loops.numbers(module), module.heads, module.block, module.halo, module.scale_position))
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("block, halo, heads", [(3, 2, 2), (4, 4, 1), (2, 1, 4)])
+def test_halo_equals_timm_where_the_window_lies_inside(block, halo, heads, scaled):
+    """timm's tables have 2 halo rows more, which its shift never reaches; its zeros beyond the border are not masked."""
+    ours = moved("halo", 32, block=block, halo=halo, heads=heads, scale_position=scaled)
+    theirs = HaloAttn(32, num_heads=heads, block_size=block, halo_size=halo, scale_pos_embed=scaled).double()
+    unused = torch.full((2 * halo, 32 // heads), 1e6, dtype=torch.float64)
+    q, kv = ours.qkv.weight.split([32, 64])
+    d, parts = 32 // heads, kv.unflatten(0, (2, heads, -1))
+    theirs.load_state_dict({"q.weight": q, "kv.weight": parts.transpose(0, 1).flatten(0, 2),      # timm: head by head, k then v
+                            "pos_embed.height_rel": torch.cat([unused, ours.rows]),
+                            "pos_embed.width_rel": torch.cat([unused, ours.columns])})
+    assert parts.shape == (2, heads, d, 32, 1, 1)
+    x = picture(2, 32, 3 * block, 5 * block)
+    middle = (..., slice(block, 2 * block), slice(block, 4 * block))
+    close(ours(x)[middle], theirs(x)[middle])
+    assert (ours(x) - theirs(x)).abs().max() > 1e-3      # at the border
+
+
+def test_halo_keeps_a_constant_map_and_timm_does_not():
+    """What a softmax that counts the zeros outside does: values shrink at the border."""
+    ours, x = moved("halo", 32, block=4, halo=2), picture(1, 32, 1, 1).expand(1, 32, 10, 14)
+    close(ours(x), ours(x)[..., :1, :1].expand_as(x))
+    y = HaloAttn(32, block_size=4, halo_size=2).double()(picture(1, 32, 1, 1).expand(1, 32, 12, 16))
+    share = (y / y[..., 5:6, 5:6]).squeeze()
+    assert share[:, 5, 5].min() > 0.999 and 0.2 < share[:, 0, 0].min() and share[:, 0, 0].max() < 0.95
 
 
 # ---- global context
@@ -446,6 +487,55 @@ def test_dynamic_convolution_with_one_kernel_is_a_plain_convolution(given):
     assert_same(module, x, plain(x), torch.ones(2, 1, dtype=torch.float64), "weights")
 
 
+# ---- places instead of branches
+
+DEFORMED = [{}, {"stride": 2}, {"groups": 2}, {"out_channels": 6, "groups": 2, "stride": 2}, {"kernel_size": 5},
+            {"kernel_size": 1}, {"start": "identity"}]
+
+
+@options(*DEFORMED)
+def test_deformable_convolution_equals_torchvision(given):
+    """Offsets of several pixels, many beyond the border; gradients too."""
+    ours, x = moved("deform_conv", 4, **given), picture(2, 4, 5, 9).requires_grad_()
+    k, stride = ours.kernel_size, ours.stride
+    told = ours.look(x)
+    expected = torchvision.ops.deform_conv2d(x, told[:, :2 * k * k], ours.kernel, stride=stride, padding=k // 2,
+                                             mask=told[:, 2 * k * k:].sigmoid())
+    assert told[:, :2 * k * k].abs().max() > 2
+    close(ours(x), expected)
+    goal = picture(*expected.shape, seed=3)
+    gradients = [torch.autograd.grad((y * goal).sum(), [x, *ours.parameters()]) for y in (ours(x), expected)]
+    for got, wanted in zip(*gradients, strict=True):
+        close(got, wanted)
+
+
+@options({}, {"stride": 2, "groups": 2}, {"out_channels": 2, "kernel_size": 1})
+def test_deformable_convolution_equals_nested_loops(given):
+    module, x = moved("deform_conv", 4, **given), picture(2, 4, 3, 5)
+    rest = {key: given[key] for key in ("stride", "groups") if key in given}
+    expected, weights, offsets = loops.deform_conv(x, loops.numbers(module) | {"kernel": module.kernel.tolist(),
+                                                   "look.weight": module.look.weight.tolist()}, module.kernel_size, **rest)
+    assert_same(module, x, expected, weights, "weights")
+    close(read(module, x)[1]["offsets"], offsets)
+
+
+@options({}, {"stride": 2, "groups": 2, "out_channels": 6}, {"kernel_size": 5})
+def test_deformable_convolution_as_made_is_half_the_convolution(given):
+    torch.manual_seed(0)
+    module, x = attention.build("deform_conv", 4, **given).double(), picture(2, 4, 5, 7)
+    plain = F.conv2d(x, module.kernel, None, module.stride, module.kernel_size // 2, groups=module.groups)
+    close(module(x), plain / 2)
+    kernel = picture(*module.kernel.shape, seed=1)
+    module.adopt(kernel)
+    close(module(x), F.conv2d(x, kernel, None, module.stride, module.kernel_size // 2, groups=module.groups))
+
+
+def test_whole_pixels_are_looked_up_to_the_bit():
+    x = picture(1, 2, 4, 6, seed=3).float()
+    rows, columns = torch.meshgrid(torch.arange(-2.0, 6), torch.arange(-1.0, 8), indexing="ij")
+    assert torch.equal(looked_up(x, rows[None, None], columns[None, None])[:, :, 0], F.pad(x, (1, 2, 2, 2)))
+
+
 # ---- spatial transformer
 
 def steered(theta):
@@ -616,6 +706,8 @@ def test_memory_grows_like_the_map_and_not_like_its_square(name):
 
 
 PARITY = {
+    "halo": (test_halo_equals_nested_loops, test_halo_equals_timm_where_the_window_lies_inside),
+    "deform_conv": (test_deformable_convolution_equals_torchvision, test_deformable_convolution_equals_nested_loops),
     "non_local": (test_non_local_equals_timm, test_non_local_equals_nested_loops),
     "gc": (test_global_context_equals_timm, test_global_context_equals_nested_loops),
     "bot": (test_bot_equals_timm, test_bot_equals_nested_loops),

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from properties import CASES, each, over, picture
+from properties import CASES, applied, each, over, picture
 from torch import nn
 
 from course_utils import attention
@@ -29,7 +29,8 @@ def check_map(case, module, x, noted):
     """Rows (N, heads, HW, places), one for all positions where the mechanism has the same for all."""
     n, _, h, w = x.shape
     small = -(-h // 2) * -(-w // 2) if case.options.get("subsample") else h * w
-    expected = {"bot": (n, getattr(module, "heads", 1), h * w, h * w), "gc": (n, 1, h * w), "attention_pool": (n, 1, h * w)}
+    every = (n, getattr(module, "heads", 1), h * w, h * w)
+    expected = {"bot": every, "halo": every, "gc": (n, 1, h * w), "attention_pool": (n, 1, h * w)}
     assert noted.keys() == {"map"}
     assert noted["map"].shape == expected.get(case.name, (n, 1, h * w, small))
     if case.options.get("form") != "dot":
@@ -37,6 +38,12 @@ def check_map(case, module, x, noted):
 
 
 def check_weights(case, module, x, noted):
+    if case.name == "deform_conv":
+        (n, _, h, w), taps = module(x).shape, module.kernel_size ** 2
+        assert noted.keys() == {"offsets", "weights"}
+        assert noted["offsets"].shape == (n, taps, 2, h, w) and noted["weights"].shape == (n, taps, h, w)
+        assert ((noted["weights"] > 0) & (noted["weights"] < 1)).all()
+        return
     assert noted.keys() == {"weights"}
     weights, branches = noted["weights"], case.options.get("branches") or case.options.get("radix") or 2
     per_picture = case.name in ("condconv", "dynamic_conv")
@@ -92,7 +99,7 @@ def test_the_gate_that_is_read_is_the_one_that_was_applied(case):
     module, x = case.trained(shape), picture(*shape)
     with read(module) as seen:
         y = module(x)
-    torch.testing.assert_close(seen[case.cls.__name__]["gate"] * x, y)
+    torch.testing.assert_close(applied(module, seen[case.cls.__name__]["gate"], x), y)
 
 
 @each

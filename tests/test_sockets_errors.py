@@ -101,7 +101,7 @@ WRONG = {
     "head does not begin as the mean": Wrong(plug(nets.largest, "head"), ValueError, "largest does not begin as the plain mean",
                                              "start='as_made', or 'attention_pool'"),
     "selective kernel has no identity": Wrong(plug("sk", "instead"), ValueError, "sk .*has no start='identity'",
-                                              "Those that can: condconv, dynamic_conv. Or use start='as_made'"),
+                                              "Those that can: condconv, dynamic_conv, deform_conv. Or use start='as_made'"),
     "bot instead of a wider convolution": Wrong(plug("bot", "instead", start="as_made"), ValueError,
                                                 r"bot cannot replace 3, Conv2d\(4, 8.*takes no out_channels",
                                                 "stages=.* or layers=.*, or another mechanism", VGG),

@@ -45,8 +45,9 @@ def test_a_traced_network_takes_other_batches_and_pictures(name, at):
 
 
 # One of each kind that had to be mended, and one that had not: a kernel for each picture, a grid, a transposition, a matrix of
-# ones, a variance with its divisor, scores, a plain gate, a pool.
-MENDED = ["condconv", "dynamic_conv", "stn", "coordinate", "criss_cross", "srm", "simam", "non_local", "se", "attention_pool"]
+# ones, a variance with its divisor, scores, a plain gate, a pool; a variance behind a reshape, places, interleaved channels.
+MENDED = ["condconv", "dynamic_conv", "stn", "coordinate", "criss_cross", "srm", "simam", "non_local", "se", "attention_pool",
+          "sge", "deform_conv", "shuffle"]
 
 
 @needs_onnx
@@ -59,7 +60,7 @@ def test_onnxruntime_gives_the_outputs_of_the_network(name, way):
     net = tool.plugged(hosts.SmallHost(7), name)
     run = tool.WAYS[way](net, tool.pictures(tool.EXPORTED))
     change = tool.difference(run, net, (tool.EXPORTED, *tool.OTHERS, (2, 3, 4, 4)))
-    assert change <= max(tool.LIMIT, tool.BY_ROUNDING * tool.rounding(net))
+    assert tool.agrees(name, tool.rounding(net), str(change))
 
 
 # ---- the page
@@ -70,7 +71,8 @@ def test_the_page_has_a_row_for_every_mechanism_and_no_failure_without_words():
     for name, row in ROWS.items():
         assert tuple(row) == tool.HEAD and all(row.values())
         assert row["at"] == (tool.NOWHERE[name] if name in tool.NOWHERE else tool.place(name))
-    assert not [cell for rounds, cell in tool.trials(ROWS) if not cell.startswith("fails: ") and not tool.agrees(rounds, cell)]
+    assert not [(name, cell) for name, rounds, cell in tool.trials(ROWS)
+                if not cell.startswith("fails: ") and not tool.agrees(name, rounds, cell)]
     assert len(tool.trials(ROWS)) == len(NAMES) * len(tool.HOSTS) * len(tool.WAYS)
 
 

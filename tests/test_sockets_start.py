@@ -18,9 +18,9 @@ SIZE = (3, 12, 14)
 NAMES = list(attention.REGISTRY)
 
 # Their start is the identity by a sum of weights or a resampling: equal to rounding. All others are equal to the bit.
-ROUNDED = {"stn", "condconv", "dynamic_conv", "attention_pool"}
+ROUNDED = {"stn", "condconv", "dynamic_conv", "deform_conv", "attention_pool"}
 # They have no identity start of their own, and get one from `Eased`.
-EASED = {"ge", "simam", "bot"}
+EASED = {"ge", "simam", "bot", "halo"}
 # They can only be instead of a convolution, and begin with norms and a ReLU of their own: no identity start at all.
 NO_IDENTITY = {"sk", "split"}
 # A softmax over a single channel says nothing, and of three colours these make one.

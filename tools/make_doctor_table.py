@@ -43,6 +43,34 @@ HEALTHY = {
 }
 
 
+# Asked in public, in other words: who asks, and which cell or command answers.
+QUESTIONS = [
+    ("Accuracy drops after CBAM was added to a trained detector: must it be pretrained again?", "ultralytics/ultralytics#22856",
+     "No: `start=\"identity\"` leaves the outputs as they are (lesson 13, \"What was lost\"). If it was added as made: "
+     "`doctor(net, pictures, labels)` names *stale norms* and *untrained*; whether it then pays, `python -m "
+     "course_utils.answer`"),
+    ("I tried many places in YOLOv8 and accuracy decreases everywhere: where does it belong?", "ultralytics/ultralytics#10758",
+     "`list_sockets(net)` shows the places; what decides, early or late, is the table of the README (`python -m "
+     "course_utils.studies answer`, lesson 12); how many runs such a comparison takes, lesson 14, \"Nothing is broken\""),
+    ("Where, to look at small objects more?", "ultralytics/ultralytics#10259",
+     "where the gate still sees them apart: the map sizes of `list_sockets(net)`, lesson 09 (reach); `fuse` in the neck, "
+     "`docs/recipes.md`"),
+    ("The attention maps look right, and no metric improves: why?", "ultralytics/ultralytics#21297",
+     "a map does not say whether it is used: lesson 14, \"The clinic\", freezes it at its mean; `doctor`: *not used*"),
+    ("CBAM does worse than a plain ResNet-50 on CUB-200 and VOC: what do I do wrong?", "Jongchan/attention-module#24",
+     "perhaps nothing: `python -m course_utils.answer FOLDER --host resnet50 --pretrained` compares in pairs of seeds, with a "
+     "wider host as control; lesson 13 for the start"),
+    ("Coordinate attention made my network worse: where should it be?", "houqb/CoordAttention#26",
+     "its authors put it on the widened channels: `plug_in(net, \"coordinate\", at=\"inner\")`; what it cannot "
+     "do is in lesson 04"),
+    ("scSE in the decoder of a U-Net is worse and learns more slowly: why?", "qubvel-org/segmentation_models.pytorch#109",
+     "`doctor(unet, pictures, masks)` takes dense labels; early speed and the end are two outcomes: lessons 10 and 11"),
+    ("SE adds less than one percent of computation, and a third of the time: is that normal?",
+     "WongKinYiu/PartialResidualNetworks#1", "yes: lesson 14, first half; `cost.traffic(net, x)` counts the bytes, "
+     "`cost.compare` measures"),
+]
+
+
 def healthy(name: str, seed: int) -> tuple[nn.Module, tasks.Batch]:
     """A trained network with attention that works; timm's modules are plugged in as any callable is."""
     trial = replace(HEALTHY[name], seed=seed)
@@ -104,7 +132,10 @@ def page(rows: dict[str, dict], seeds: int) -> str:
         tables.as_markdown(["planted", "to be named", "named (networks)", "exactly"], cases), "",
         f"Networks that use their attention, right with {WELL:.0%} of the pictures or more (one that has not taken off is no "
         f"healthy one): accused **{accused} of {count}**.", "",
-        tables.as_markdown(["healthy", "taken off", "accused", "of"], well), ""])
+        tables.as_markdown(["healthy", "taken off", "accused", "of"], well), "",
+        "## What people ask, and what answers it", "",
+        tables.as_markdown(["question", "asked in", "answered by"], [
+            [q, f"[{at}](https://github.com/{at.replace('#', '/issues/')})", how] for q, at, how in QUESTIONS]), ""])
 
 
 def main() -> None:

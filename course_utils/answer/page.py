@@ -116,6 +116,7 @@ def write_page(answer: Answer, out: str | Path, used: float | None = None) -> tu
         page, png = write_page(Answer(plan, tuple(results)), "report")
     """
     out, written = Path(out), []
+    out.mkdir(parents=True, exist_ok=True)
     fig = figure(answer)
     notes = [f"{joined(list(answer.plan.arms))}; {len(answer.seeds)} seeds, {answer.plan.base['steps']} steps each.",
              answer.visible, answer.plan.short, *answer.plan.survey.warnings, time_used(answer, used), again(answer)]

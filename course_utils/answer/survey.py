@@ -117,7 +117,7 @@ class Survey:
                         f"training pictures too, such as {'; '.join(t.leaks[:3])}. What was learnt by heart counts as right "
                         "there, for all arms alike; take them out of one of the two.")
         elif t.more:
-            said.append(f"{t.more:,} pictures are there more than once, to the pixel.")
+            said.append(f"{t.more:,} {'copy' if t.more == 1 else 'copies'} of pictures that are there already, to the pixel.")
         if t.clashing:
             said.append(f"{t.clashing:,} pictures are there under two labels, such as {'; '.join(t.clashes[:3])}: one of the "
                         "two is wrong.")

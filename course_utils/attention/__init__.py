@@ -8,31 +8,37 @@ import re
 from torch import nn
 
 from .. import names
-from .axes import Coordinate, SimAM, Triplet
+from .axes import ELA, Coordinate, SimAM, Triplet
 from .base import Gate, Mechanism, read
 from .channel import ECA, SE, SRM, GatedChannel
 from .combined import BAM, CBAM, ChannelGate, ScSE
+from .deform import DeformConv
 from .dynamic import CondConv, DynamicConv
-from .fusion import AFF
+from .fusion import AFF, IAFF
 from .gather import GatherExcite, LearnedGatherExcite
+from .groups import EMA, SGE, ShuffleAttention
+from .halo import Halo
 from .inputs import AttentionPool, PatchSelection, PixelGate, SpatialTransformer
 from .interventions import frozen, shuffled, swapped
 from .kernel import SelectiveKernel, SplitAttention
 from .linear import CrissCross, DoubleAttention, EfficientAttention
 from .mixing import BoT, GlobalContext, NonLocal
+from .response import GRN, EffectiveSE
+from .separable import SeparableLargeKernel
 from .spatial import AttentionGate, SpatialGate, SpatialSE
 from .window import LargeKernel, ResidualMask
 
 REGISTRY: dict[str, type[nn.Module]] = {
     "se": SE, "eca": ECA, "gct": GatedChannel, "srm": SRM, "ge": GatherExcite, "ge_learned": LearnedGatherExcite,
-    "channel_gate": ChannelGate,
+    "channel_gate": ChannelGate, "ese": EffectiveSE, "grn": GRN,
     "spatial_gate": SpatialGate, "sse": SpatialSE, "attention_gate": AttentionGate, "residual_mask": ResidualMask,
-    "lka": LargeKernel,
+    "lka": LargeKernel, "lska": SeparableLargeKernel, "sge": SGE,
     "cbam": CBAM, "bam": BAM, "scse": ScSE, "coordinate": Coordinate, "triplet": Triplet, "simam": SimAM,
-    "aff": AFF,
+    "ela": ELA, "ema": EMA, "shuffle": ShuffleAttention, "aff": AFF, "iaff": IAFF,
     "non_local": NonLocal, "gc": GlobalContext, "bot": BoT, "efficient": EfficientAttention, "criss_cross": CrissCross,
-    "double": DoubleAttention,
+    "double": DoubleAttention, "halo": Halo,
     "sk": SelectiveKernel, "split": SplitAttention, "condconv": CondConv, "dynamic_conv": DynamicConv,
+    "deform_conv": DeformConv,
     "pixel_gate": PixelGate, "stn": SpatialTransformer, "patches": PatchSelection, "attention_pool": AttentionPool,
 }
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Gate, odd, positive, wide
+from .base import Gate, divisor, group_norm, odd, positive, wide
 from .export import less_one
 
 
@@ -57,6 +57,51 @@ class Coordinate(Gate):
     def gate(self, x: Tensor) -> Tensor:
         down, across = self.gates(x)
         return down * across                                                              # (N, C, H, W)
+
+
+class ELA(Gate):
+    """Efficient local attention: one gate per row and one per column, each channel by itself and without a narrow layer.
+
+    Xu & Wan, 2024, arXiv 2403.01123.   Named in lesson 04.
+
+        r = sigmoid(norm(w conv (mean along rows)))         (N, C, H)    w: k weights for each channel, no bias
+        c = sigmoid(norm(w conv (mean along columns)))      (N, C, W)    the same w and the same norm for both
+        y = r * c * x                                       (N, C, H, W)
+
+    Args:
+        channels: C, at least 1.
+        kernel_size: k, odd; 7 in the paper's ELA-B, 5 in ELA-T. Their ELA-S and ELA-L let channels see one another and are
+            left out.
+        groups: of the group norm, 16 in ELA-B; rounded down to the largest number that divides C.
+        start: "as_made" (0.25 at first) or "identity" (norm zero).
+
+    Raises:
+        ValueError: an argument out of range; in `forward`, an input that is not a float (N, channels, H, W).
+
+    Parameters: k C + 2 C.   Authors' socket: `inner`, where coordinate attention sits.
+    timm's EfficientLocalAttn is another function: two convolutions and two norms, a norm over all channels at once in place of
+    groups, and a SiLU before the sigmoid, so that no row's or column's gate falls below 0.43.
+    Where a row or column has one position and a group one channel, the norm of that number is its bias.
+    There is no code of the authors'; compared with nested loops written from the formula.
+    """
+
+    family = "combined"
+    home = "inner"
+    paper = "2403.01123"
+
+    def __init__(self, channels: int, kernel_size: int = 7, groups: int = 16, start: str = "as_made"):
+        super().__init__(channels, start)
+        k = odd(kernel_size, "kernel_size", "ELA")
+        self.conv = nn.Conv1d(channels, channels, k, padding=k // 2, groups=channels, bias=False)
+        self.norm = nn.GroupNorm(divisor(channels, positive(groups, "groups", "ELA")), channels)
+        self.start_from(self.norm)
+
+    def along(self, strip: Tensor) -> Tensor:
+        """The gate of the rows, or of the columns, from their means: (N, C, L) -> (N, C, L)."""
+        return self.squash(group_norm(self.conv(strip), self.norm))
+
+    def gate(self, x: Tensor) -> Tensor:
+        return self.along(x.mean(3))[..., None] * self.along(x.mean(2))[..., None, :]      # (N, C, H, 1) * (N, C, 1, W)
 
 
 def zpool(x: Tensor, dim: int) -> Tensor:

@@ -34,6 +34,16 @@ def one_of(value: str, known: tuple[str, ...], argument: str, name: str) -> str:
     return value
 
 
+def divisor(number: int, most: int) -> int:
+    """The largest number up to `most` that divides `number`, at least 1."""
+    return next((d for d in range(min(number, most), 0, -1) if number % d == 0), 1)
+
+
+def group_norm(x: Tensor, norm: nn.GroupNorm) -> Tensor:
+    """norm(x); where each group has a single number it gives the norm's bias, which torch's layer refuses."""
+    return torch.group_norm(x, norm.num_groups, norm.weight, norm.bias, norm.eps)
+
+
 def check_channels(channels: int, name: str) -> None:
     """Refuse anything but a positive integer, in the same words for every mechanism."""
     if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
@@ -68,8 +78,14 @@ def run_plain(layers: nn.Module, x: Tensor) -> Tensor:
 
 
 def run_wide(layers: nn.Module, x: Tensor) -> Tensor:
-    """layers(x) in float32, also where their weights are in half precision; for layers without buffers."""
-    return functional_call(layers, {name: wide(p) for name, p in layers.named_parameters()}, (x,))
+    """layers(x) in float32, also where their weights are in half precision."""
+    buffers = dict(layers.named_buffers())
+    state = {name: wide(tensor) for name, tensor in (*layers.named_parameters(), *buffers.items())}
+    y = functional_call(layers, state, (x,))
+    for name, buffer in buffers.items():      # a batch norm in training has moved the copy of its statistics
+        if state[name] is not buffer:
+            buffer.copy_(state[name])
+    return y
 
 
 def in_float32(step: Callable[[Tensor, Run], Tensor], x: Tensor) -> Tensor:
@@ -204,7 +220,8 @@ def read(net: nn.Module) -> Iterator[dict[str, dict[str, Tensor]]]:
 
     The names are those of `net.named_modules()`; for a mechanism by itself, the name of its class. What a mechanism notes:
     a gate "gate"; mixing "map", its weights over positions, (N, heads, HW, HW), or (N, 1, HW) where all queries share them;
-    kernel attention "weights", (N, M, C) over branches or (N, K) over kernels; at the ends of a network "gate", "theta",
+    kernel attention "weights", (N, M, C) over branches or (N, K) over kernels, or with "offsets" for the samples of a
+    deformable convolution, (N, K, H, W) and (N, K, 2, H, W); at the ends of a network "gate", "theta",
     "map" and "corners" (patches: (N, 1, h, w) and (N, k, 2)), or "map" (pooling: (N, 1, HW)). Several passes inside: the
     last one counts.
     Tensors are detached. Outside the block nothing is kept, and mixing uses its fused form, which makes no map at all.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .base import Mechanism
 
-CHANGED = ("gate", "map", "weights", "theta")      # what else is noted is a part of these, or follows from them
+CHANGED = ("gate", "map", "weights", "theta", "offsets")      # what else is noted is a part of these, or follows from them
 At = str | Sequence[str] | None
 
 
@@ -81,9 +81,10 @@ def frozen(net: nn.Module, at: At = None) -> Iterator[None]:
             print(train.accuracy(net, batch))
 
     What is changed is what a mechanism weighs by: the gate (N, C or 1, H or 1, W or 1), the map of mixing and pooling
-    (N, heads, places, places), the weights over kernels (N, K), the six numbers of a spatial transformer. Of a gate at its mean
-    the network keeps the average and loses the difference between pictures; if the accuracy stays, that difference was of no
-    use. Take a large batch: the mean is over the pictures that run together. Interventions may be nested, the outer one first.
+    (N, heads, places, places), the weights over kernels (N, K), the weights and the places of the samples of a deformable
+    convolution, the six numbers of a spatial transformer. Of a gate at its mean the network keeps the average and loses the
+    difference between pictures; if the accuracy stays, that difference was of no use. Take a large batch: the mean is over the
+    pictures that run together. Interventions may be nested, the outer one first.
 
     Args:
         net: with mechanisms in it; in evaluation mode, or norms see the changed maps and learn from them.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .core import shown
-from .report import Mistake, Report, exercise, integer, numbers, untouched
+from .report import Mistake, Report, exercise, numbers, untouched
 
 SIZES = [(64, 56, 56), (256, 14, 14), (16, 7, 5)]
 FLOAT = 4      # bytes
@@ -29,7 +29,8 @@ FLOAT = 4      # bytes
 def gate_bytes(report: Report, answer) -> None:
     """(channels, height, width) -> bytes that a channel gate on that map moves in float32, its small vectors left out."""
     for size in SIZES:
-        integer(report, report.call(answer, *size), 3 * FLOAT * size[0] * size[1] * size[2], f"a map of {size}")
+        report.agree(report.number(report.call(answer, *size), f"a map of {size}"), 3 * FLOAT * size[0] * size[1] * size[2],
+                     f"a map of {size}")
 
 
 POINTS = [
@@ -106,14 +107,15 @@ def diagnoses(report: Report, answer) -> None:
     """{1: "...", ..., 6: "..."}: what is wrong with each patient, in the words of the doctor."""
     if not isinstance(answer, Mapping):
         report.wrong(f"a dict from 1 to 6 was expected, got {shown(answer)}")
-    words = dict(report.call(lambda: dict(answer)))
+    words = {int(n) if isinstance(n, str) and n.isdecimal() else n: w for n, w in report.call(lambda: dict(answer)).items()}
     if missing := [n for n in DIAGNOSES if n not in words]:
         report.wrong(f"there is nothing about patient {', '.join(map(str, missing))}: a dict from 1 to 6 is wanted")
     for number, wanted in DIAGNOSES.items():
         said = words[number]
-        if not isinstance(said, str) or said.strip().lower() not in ADVICE:
-            report.wrong(f"patient {number}: {shown(said)} is none of the words: {', '.join(ADVICE)}")
-        if said.strip().lower() != wanted:
+        plain = " ".join(said.replace("_", " ").split()).lower() if isinstance(said, str) else ""
+        if plain not in ADVICE:
+            report.wrong(f"patient {number}: {shown(said)} is none of the words: {', '.join(sorted(ADVICE))}")
+        if plain != wanted:
             report.wrong(f"patient {number} is not {said!r}", ADVICE[wanted])
         report.right(f"patient {number}: {wanted}")
 
@@ -157,7 +159,19 @@ def passes(net: nn.Module, batches, train: bool = True, learn: bool = False, bac
     return net
 
 
+def anew(net, batches):
+    for m in net.modules():
+        if isinstance(m, nn.modules.batchnorm._BatchNorm):
+            m.reset_running_stats()
+            m.momentum = None
+    return passes(net, batches)
+
+
 LEARNED = "the weights have changed: nothing is to be learned, so no optimiser and no step."
+
+
+FROZEN = "the weights no longer ask for a gradient, so they could not be trained afterwards: use torch.no_grad() instead."
+SWITCHED = "gradients are switched off for everything that comes after: use them as a block, with torch.no_grad():"
 
 
 def reset_only(net, batches):
@@ -170,6 +184,10 @@ def reset_only(net, batches):
 @exercise("Norms that settle", [
     Mistake("in evaluation mode a norm uses what it has stored and stores nothing: net.train() while the batches pass.",
             lambda net, batches: passes(net, batches, train=False)),
+    Mistake("the network may come in evaluation mode: say net.train() before the batches pass.",
+            lambda net, batches: passes(net, batches, train=net.training)),
+    Mistake(FROZEN, lambda net, batches: passes(net.requires_grad_(False), batches)),
+    Mistake(SWITCHED, lambda net, batches: (torch.set_grad_enabled(False), passes(net, batches))[1]),
     Mistake(LEARNED,
             lambda net, batches: passes(net, batches, learn=True)),
     Mistake("the network is left in training mode: put back the mode that it was in.",
@@ -184,15 +202,22 @@ def settled(report: Report, answer) -> None:
     """(net, batches): pass the batches forward so that the norms settle; nothing is learned, the mode stays; returns net."""
     for seed, training in ((0, False), (1, True)):
         batches = [2 * numbers(8, 3, 6, 6, seed=seed + k) + 1 for k in range(5)]
-        net, twin = small(seed).train(training), small(seed)
+        net, twin, fresh = small(seed).train(training), small(seed), small(seed)
         passes(twin, batches)
+        anew(fresh, batches)      # from nothing, with the plain mean of all batches: as good
         weights = copy.deepcopy(dict(net.named_parameters()))
         given = [b.clone() for b in batches]
-        got = report.call(answer, net, given)
+        with torch.enable_grad():
+            got = report.call(answer, net, given)
+            switched = not torch.is_grad_enabled()
+        if switched:
+            report.wrong("gradients stay switched off", SWITCHED)
         for now, was in zip(given, batches, strict=True):
             untouched(report, [now], [was])
         if not isinstance(got, nn.Module):
             report.wrong(f"the network was expected, got {shown(got)}")
+        if not all(p.requires_grad for p in net.parameters()):
+            report.wrong("weights that asked for a gradient do so no more", FROZEN)
         for name, p in net.named_parameters():
             if not torch.equal(p, weights[name]):
                 report.wrong(f"{name} has changed", LEARNED)
@@ -200,6 +225,9 @@ def settled(report: Report, answer) -> None:
                 report.wrong(f"{name} has a gradient", "no loss, no backward: with torch.no_grad().")
         if got is not net:
             report.wrong("another network came back than went in")
+        begun = dict(fresh.named_buffers())
+        if all(torch.allclose(b.float(), begun[name].float(), rtol=1e-4, atol=1e-6) for name, b in net.named_buffers()):
+            twin = fresh
         for name, wanted in twin.named_buffers():
             report.same(dict(net.named_buffers())[name].float(), wanted.float(), f"{name}, after {len(batches)} batches")
         if net.training is not training:

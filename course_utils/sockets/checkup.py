@@ -45,6 +45,7 @@ class Finding:
     start: str = ""
     untrained: bool = False
     reading: Reading | None = None
+    same: bool = False          # its gate is the same for each picture
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -70,6 +71,7 @@ class Checkup:
     losses: tuple[Loss, ...] = ()
     cost: Comparison | None = None
     spread: float = POINT
+    guess: float | None = None      # right answers of who always says what is commonest among the labels
     faults: tuple[Fault, ...] = ()      # of the network as a whole
 
     def __bool__(self) -> bool:
@@ -122,30 +124,35 @@ class Checkup:
         lost_ones = those("gone", "does not run", "runs too often", "not finite")
         dead = those("no gradient", "gradient not finite")
         gates = [f"{those(name)} {words}" for name, words in (
-            ("saturated", "saturated"), ("constant", "the same for each picture"), ("untrained", "still at the start"),
-            ("mixes pictures", "depending on other pictures")) if those(name)]
+            ("saturated", "saturated"), ("untrained", "still at the start"), ("mixes pictures", "depending on other pictures"))
+            if those(name)] + ([f"{same} the same for each picture"] if (same := sum(f.same for f in self.findings)) else [])
         return [("Does it run?", f"{count - lost_ones} of {count}"),
                 ("Does a gradient reach it?", f"{count - dead - lost_ones} of {count}" if self.asked else "not asked: no output "
                  "carries one"),
-                ("Does its gate look at the picture?", ", ".join(gates) or "nothing to complain of"),
+                ("Does its gate look at the picture?", ", ".join(gates) or (
+                    "nothing to complain of" if any(f.reading is not None and f.reading.kind != "-" for f in self.findings)
+                    else "not asked: none could be read")),
                 ("Do the norms fit?", self.fit), ("Frozen at its mean, what is lost?", self.use),
                 ("What does it cost?", self.price), ("How many seeds would show it?", self.seeds)]
 
     @property
     def fit(self) -> str:
         if self.norms is None or not self.norms.worst:
-            return "no norm that holds statistics of training"
+            return "not asked: no norm holds statistics of training"
         gain = self.norms.settled
-        told = f"variance now {self.norms.ratio:.2g} times what is stored at {self.norms.worst}, the furthest off"
+        told = f"variance now {self.norms.ratio:.2g} times what is stored in {self.norms.worst!r}, the furthest off"
         return f"right answers {gain.whole:.3f} as they are, {gain.left:.3f} settled; {told}" if gain else told
 
     @property
     def use(self) -> str:
         if self.lost is None:
             return "could not be asked: nothing here can be frozen, or the outputs have no row for each picture"
-        kind = f"{self.lost.whole:.3f} right -> {self.lost.left:.3f}" if self.scored else \
-            f"{1 - self.lost.left:.1%} of the answers are others"
-        return f"{kind}: {self.lost.mean:+.3f} lost ({self.lost.low:+.3f} to {self.lost.high:+.3f}, {self.pictures} pictures)"
+        if not self.scored:
+            return (f"{self.lost.mean:.1%} of the answers become others ({self.lost.low:.1%} to {self.lost.high:.1%}, "
+                    f"{self.pictures} pictures)")
+        once = ", once the norms have settled" if "stale norms" in self.named else ""
+        return (f"{self.lost.whole:.3f} right -> {self.lost.left:.3f}: {self.lost.mean:+.3f} lost ({self.lost.low:+.3f} to "
+                f"{self.lost.high:+.3f}, {self.pictures} pictures{once})")
 
     @property
     def price(self) -> str:
@@ -169,12 +176,13 @@ class Checkup:
             n = f"{seeds_needed(size, self.spread)} pairs of runs, with and without,"
         except ValueError:
             n = "more than 10,000 pairs of runs"
-        return f"to see {size:.3f} ({of}) in four studies of five: {n} if pairs spread by {self.spread:g}"
+        return f"to see {size:.3f} ({of}) in four studies of five: {n} if pairs spread by {self.spread:.3g}"
 
     @property
     def foot(self) -> str:
         if not self.findings:
-            return f"{self.host}: nothing is plugged in."
+            return (f"{self.host}: nothing is plugged in. What plug_in has put in is looked at, and nothing else: no attention "
+                    "that belongs to the model itself, or stands in a container.")
         count = len(self.findings)
         learns = ", their outputs are finite, and a gradient reaches each" if self.asked else " and their outputs are finite"
         well = f"{self.host}: all {count} modules run{learns}."
@@ -184,8 +192,14 @@ class Checkup:
                 "weights anew."] if moved and not self.scored else []
         told += [f"{silent} of {count} get a map of nothing but zeros, as behind a norm that starts at zero: they learn once "
                  "that has moved."] if silent else []
+        first = [f.name for f in self.findings if f.untrained]
+        told += [f"{len(first)} of {count} still have the weights that they were plugged in with."] if first and not self.scored \
+            else []
+        same = [f.name for f in self.findings if f.same and not f.faults]
+        told += [f"The same for each picture: {', '.join(same)}. Others are not, so this is no fault; it might as well not be "
+                 "there."] if same else []
         told += [] if self.asked else ["No gradient was asked for: the outputs carry none (a detector that has found nothing, "
-                                       "labels in place of logits). Ask for a part, or with other pictures."]
+                                       "labels in place of logits, all weights frozen). Ask for a part, or with other pictures."]
         return "\n".join([*(self.complaints or [well]), *told])
 
     def figure(self):
@@ -196,7 +210,8 @@ class Checkup:
         """
         from ..plots import checkup  # matplotlib, only where a picture is wanted
         if not self.pictures:
-            raise ValueError("there is nothing to draw: give the doctor pictures, eight or more, better some hundreds, and their "
+            raise ValueError(f"there is nothing to draw: {self.foot}" if not self.findings else
+                             "there is nothing to draw: give the doctor pictures, eight or more, better some hundreds, and their "
                              "labels: doctor(model, pictures, labels)")
         gates = {f.name: (f.reading.low, f.reading.middle, f.reading.high) for f in self.findings
                  if f.reading is not None and f.reading.low is not None}

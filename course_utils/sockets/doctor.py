@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from .build import Eased
 from .checkup import POINT, Checkup, Fault, Finding
 from .gates import Reading
 from .memory import Remembered, remembered, weighed
@@ -16,7 +17,7 @@ from .probe import Example, examples
 from .proof import noise
 from .record import tensors
 from .surgery import Plugged, host_class, part_socket, parts
-from .symptoms import of_the_gate, of_the_network, of_the_use
+from .symptoms import of_the_gates, of_the_network, of_the_use
 from .trials import LEAST, Loss, Score, Subject, costs, groups_of
 
 ENOUGH = 32      # pictures for a look at the gradients
@@ -136,7 +137,12 @@ def check_labels(labels, pictures) -> Tensor | None:
     if labels is None:
         return None
     labels = torch.as_tensor(labels)
-    count = len(next(iter(tensors(pictures)), ()))
+    batch = next(iter(tensors(pictures)), None)
+    if batch is None or batch.ndim != 4:
+        got = type(pictures).__name__ if batch is None else f"tensors such as {tuple(batch.shape)}"
+        raise ValueError(f"labels need a batch of pictures, a tensor (N, C, H, W), got {got}: doctor(model, pictures, labels). "
+                         "From arrays: torch.from_numpy(...); of a list of pictures of one size: torch.stack(pictures).")
+    count = len(batch)
     if labels.ndim == 0 or len(labels) != count or count < LEAST:
         raise ValueError(f"labels must be one for each picture, of {LEAST} pictures or more, got labels {tuple(labels.shape)} "
                          f"and {count} pictures: doctor(model, pictures, labels). Some hundreds say more.")
@@ -159,10 +165,12 @@ def second_half(checkup: Checkup, twin: nn.Module, given: Example, labels: Tenso
             seen, losses = use()
     if not stale:
         seen, losses = use()
-    findings = tuple(of_the_gate(replace(f, reading=seen.get(f.name)), labels is not None) for f in checkup.findings)
+    findings = of_the_gates([replace(f, reading=seen.get(f.name)) for f in checkup.findings], labels is not None)
     if any(fault.name in SPOILS for f in findings for fault in f.faults):
         stale = ()
-    checkup = replace(checkup, findings=findings, pictures=subject.count, scored=labels is not None, norms=norms,
+    counted = labels is not None and score is None and labels.ndim == 1
+    guess = labels.bincount().max().item() / len(labels) if counted else None
+    checkup = replace(checkup, guess=guess, findings=findings, pictures=subject.count, scored=labels is not None, norms=norms,
                       losses=tuple(losses), cost=costs(twin, given), faults=stale)
     return replace(checkup, faults=(*stale, *of_the_use(checkup)))
 
@@ -222,8 +230,9 @@ def finding(name: str, module: nn.Module | None, wanted: Remembered, watch: Watc
         faults.append(Fault("not finite", "gives numbers that are not finite. Look at what comes in; in half precision try "
                             "bfloat16 or float32."))
     if runs and weights and watch.asked and not (frozen or gradient or silent):
-        faults.append(Fault("no gradient", "no gradient reaches it. Behind it something is detached or multiplies by zero, or "
-                            "its own gate is saturated, all 0 or all 1 (weights set anew by net.apply(init) can do that)."))
+        faults.append(Fault("no gradient", "no gradient reaches it. In it or behind it something is cut off (no_grad, detach, "
+                            "item) or multiplies by zero, or its own gate is saturated, all 0 or all 1 (weights set anew by "
+                            "net.apply(init) can do that)."))
     elif gradient is not None and not torch.isfinite(torch.tensor(gradient)):
         faults.append(Fault("gradient not finite", "its gradient is not finite. Lower the learning rate, clip, or leave half "
                             "precision."))
@@ -231,7 +240,8 @@ def finding(name: str, module: nn.Module | None, wanted: Remembered, watch: Watc
         faults.append(Fault("stays in float", "stays in float while the network around it is prepared for quantisation, and so "
                             "does what it joined. Unplug, prepare, and plug in again."))
     untrained = bool(weights) and wanted.weights is not None and wanted.weights == weighed(module)
-    return Finding(name, type(module).__name__, runs, wanted.calls or runs, finite, change, gradient, frozen, silent,
+    kind = type(module.module if isinstance(module, Eased) else module).__name__
+    return Finding(name, kind, runs, wanted.calls or runs, finite, change, gradient, frozen, silent,
                    wanted.start, untrained, faults=tuple(faults))
 
 

@@ -39,8 +39,13 @@ def right(outputs: object, labels: Tensor) -> Tensor:
         raise ValueError(f"labels {tuple(labels.shape)}, {labels.dtype}, do not fit outputs {got}: wanted logits (N, classes) "
                          "and labels (N,) of whole numbers, or (N, classes, H, W) and (N, H, W). For other answers give a score: "
                          "doctor(model, pictures, labels, score=...), a function (outputs, labels) -> (N,), more is better.")
-    return (logits.argmax(1) == labels.to(logits.device)).float().flatten(1).mean(1) if labels.ndim > 1 \
-        else (logits.argmax(1) == labels.to(logits.device)).float()
+    labels, classes = labels.to(logits.device), logits.shape[1]
+    counts = ((labels >= 0) & (labels < classes)).float()      # pixels of no class, 255 as a rule, do not count
+    if labels.ndim == 1 and not counts.all():
+        raise ValueError(f"labels must lie between 0 and {classes - 1}, one for each of the {classes} outputs, got "
+                         f"{labels.min()} to {labels.max()}")
+    hits = (logits.argmax(1) == labels).float()
+    return hits if labels.ndim == 1 else (hits * counts).flatten(1).sum(1) / counts.flatten(1).sum(1).clamp_min(1)
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ class Loss:
 def loss(name: str, whole: Tensor, left: Tensor) -> Loss:
     """Paired by picture."""
     _, low, high = stats.t_interval((whole - left).tolist())
+    if all(0 <= t.min() and t.max() <= 1 for t in (whole, left)):      # shares: no more than all can be lost
+        low, high = max(low, -1.0), min(high, 1.0)
     return Loss(name, whole.mean().item(), left.mean().item(), low, high)
 
 

@@ -180,9 +180,13 @@ class Study:
         whole = sum(all(trial in done for trial in self.trials([seed])) for seed in self.seeds)
         return "" if whole == len(self.seeds) else f" ({whole} of {len(self.seeds)} seeds so far)"
 
-    def curves(self, results: Iterable[Result], arms: Iterable[str] = ()) -> dict[str, tuple[list[int], list[list[float]]]]:
-        """Arm -> (steps, one curve on unseen pictures for each seed), as `plots.curves` draws them; `arms`: some, or all."""
-        found = {r.trial: r.curve for r in results if r.error is None}
+    def curves(self, results: Iterable[Result] | None = None,
+               arms: Iterable[str] = ()) -> dict[str, tuple[list[int], list[list[float]]]]:
+        """Arm -> (steps, one curve on unseen pictures for each seed), as `plots.curves` and `plots.panels` draw them.
+
+        `results`: None for those that are recorded; `arms`: some, or all.
+        """
+        found = {r.trial: r.curve for r in (self.recorded() if results is None else results) if r.error is None}
         drawn = {}
         for arm in arms or self.arms:
             seen = [list(found[t]) for t in self.trials() if t == self.trial(arm, t.seed) and found.get(t)]

@@ -18,22 +18,23 @@ CLASSES = ("checks", "dots", "stripes", "waves")
 def texture(kind: str, rng: np.random.Generator) -> np.ndarray:
     """One picture (SIDE, SIDE, 3) of bytes: the texture in a disc somewhere, in two random colours, under noise and strokes."""
     y, x = np.mgrid[:SIDE, :SIDE] + rng.uniform(0, 8, (2, 1, 1))
-    turn, period = rng.uniform(0, np.pi), rng.uniform(4, 7)
+    turn, period = rng.uniform(0, np.pi), rng.uniform(4, 5.5)
     u, v = (np.cos(turn) * x + np.sin(turn) * y) / period, (np.cos(turn) * y - np.sin(turn) * x) / period
     wave = {"stripes": np.sin(2 * np.pi * u), "waves": np.sin(2 * np.pi * (u + 0.35 * np.sin(np.pi * v))),
             "checks": np.sin(np.pi * u) * np.sin(np.pi * v) * 2,
             "dots": np.cos(2 * np.pi * u) + np.cos(2 * np.pi * v) - 1.0}[kind]
     ink = 1 / (1 + np.exp(-4 * wave))
     centre = rng.uniform(10, SIDE - 10, 2)
-    inside = np.hypot(*(np.mgrid[:SIDE, :SIDE] - centre[:, None, None])) < rng.uniform(8, 11)
-    one, other, ground = rng.uniform(30, 226, (3, 3))
+    inside = np.hypot(*(np.mgrid[:SIDE, :SIDE] - centre[:, None, None])) < rng.uniform(9, 12)
+    one, ground = rng.uniform(30, 226, (2, 3))
+    other = 255 - one      # opposite colours, so that the texture can be seen
     picture = np.where(inside[..., None], ink[..., None] * one + (1 - ink[..., None]) * other, ground)
-    for _ in range(6):      # strokes across it
+    for _ in range(3):      # strokes across it
         at, along = rng.integers(0, SIDE), rng.integers(0, 2)
         start, long = rng.integers(0, SIDE - 8), rng.integers(4, 9)
         part = (at, slice(start, start + long)) if along else (slice(start, start + long), at)
         picture[part] = rng.uniform(0, 255, 3)
-    return np.clip(picture + rng.normal(0, 22, picture.shape), 0, 255).astype(np.uint8)
+    return np.clip(picture + rng.normal(0, 12, picture.shape), 0, 255).astype(np.uint8)
 
 
 def draw(folder: str | Path, each: int = 60, seed: int = 0, faults: bool = True) -> Path:
