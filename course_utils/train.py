@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from .runtime import rehearsing
 from .tasks import Batch
 
+Measure = Callable[[Tensor, Tensor], Tensor | float]      # of the output of a network and the right answers
 CHECK_EVERY = 50      # steps between looks at the loss and at unseen pictures: each look makes a GPU wait
 
 
@@ -23,8 +24,8 @@ class History:
     """What happened during training, one entry per step."""
 
     loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)     # on the training batch, before its step
-    unseen: list[float] = field(default_factory=list)       # on the unseen pictures, after every CHECK_EVERY steps
+    accuracy: list[float] = field(default_factory=list)     # on the training batch, before its step; none with another loss
+    unseen: list[float] = field(default_factory=list)       # accuracy or metric on unseen pictures, after every CHECK_EVERY steps
     seconds: float = 0.0
     interrupted: bool = False
 
@@ -54,15 +55,19 @@ def device_of(net: nn.Module) -> torch.device:
 
 
 def fit(net: nn.Module, batches: Iterable[Batch], lr: float = 1e-2, weight_decay: float = 1e-2,
-        progress: bool = True, label: str = "training", unseen: Batch | None = None) -> History:
-    """Train a classifier in place, one pass over `batches`, with AdamW and a one-cycle learning rate.
+        progress: bool = True, label: str = "training", unseen: Batch | None = None,
+        loss: Measure | None = None, metric: Measure | None = None) -> History:
+    """Train a network in place, one pass over `batches`, with AdamW and a one-cycle learning rate.
 
     Args:
-        net: on the device it should train on; (N, C, H, W) -> (N, classes).
+        net: on the device it should train on; (N, C, H, W) -> (N, classes), or (N, classes, H, W) with y (N, H, W), or whatever
+            `loss` takes.
         batches: sized iterable of Batch, for example `tasks.Stream("what", steps=800)`.
         lr: the peak of the one-cycle schedule.
         progress: show a bar.
         unseen: pictures to look at every CHECK_EVERY steps; training does not depend on it.
+        loss: function of the network's output, in float32, and y -> a number to make smaller; None: cross-entropy.
+        metric: what is measured on the unseen pictures, a function of output and y -> a number; None: the accuracy.
 
     Returns:
         History; the time spent on unseen pictures is not in its seconds.
@@ -87,22 +92,23 @@ def fit(net: nn.Module, batches: Iterable[Batch], lr: float = 1e-2, weight_decay
         for step, (x, y, _) in zip(range(steps), batches, strict=False):
             x, y = layout(x, device), y.to(device)
             with autocast(device):
-                logits = net(x)                                   # (N, classes)
-                loss = F.cross_entropy(logits.float(), y)
+                out = net(x)                                      # (N, classes)
+                error = (loss or F.cross_entropy)(out.float(), y)
             optimiser.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()
+            scaler.scale(error).backward()
             scaler.step(optimiser)
             scaler.update()
             if schedule:
                 schedule.step()
-            losses.append(loss.detach())
-            hits.append((logits.argmax(1) == y).float().mean())
+            losses.append(error.detach())
+            if loss is None:
+                hits.append((out.argmax(1) == y).float().mean())
             if step % CHECK_EVERY == 0 or step == steps - 1:
                 stop_if_not_finite(losses, step, lr)
                 bar.set_postfix(loss=f"{losses[-1].item():.2f}", refresh=False)
             if unseen is not None and (step + 1) % CHECK_EVERY == 0:
                 looked = time.perf_counter()
-                history.unseen.append(evaluate(net, unseen))
+                history.unseen.append(evaluate(net, unseen, metric))
                 looking += time.perf_counter() - looked
             bar.update()
     except KeyboardInterrupt:
@@ -110,9 +116,9 @@ def fit(net: nn.Module, batches: Iterable[Batch], lr: float = 1e-2, weight_decay
         print(f"Stopped by you after {len(losses)} of {steps} steps. The network keeps what it has learned.")
     finally:
         bar.close()
-        if whole := min(len(losses), len(hits)):      # a stop between the two leaves one more loss
+        if whole := len(losses) if loss else min(len(losses), len(hits)):      # a stop between the two leaves one more loss
             history.loss = torch.stack(losses[:whole]).tolist()
-            history.accuracy = torch.stack(hits[:whole]).tolist()
+            history.accuracy = torch.stack(hits[:whole]).tolist() if hits else []
         history.seconds = time.perf_counter() - began - looking
     return history
 
@@ -142,12 +148,14 @@ def evaluating(*nets: nn.Module) -> Iterator[None]:
 
 
 def predict(net: nn.Module, x: Tensor, chunk: int = 256) -> Tensor:
-    """Logits (N, classes) in float32, in eval mode; each part's own mode is put back afterwards."""
+    """What the network gives, logits (N, classes) of a classifier, in float32 and eval mode; then each part has its own mode
+    again."""
     device = device_of(net)
     with evaluating(net), autocast(device):
         return torch.cat([net(layout(part, device)).float() for part in x.split(chunk)])
 
 
-def evaluate(net: nn.Module, batch: Batch) -> float:
-    """Share of right answers on a batch of any size."""
-    return (predict(net, batch.x).argmax(1).cpu() == batch.y.cpu()).float().mean().item()
+def evaluate(net: nn.Module, batch: Batch, metric: Measure | None = None) -> float:
+    """Share of right answers on a batch of any size, or the metric: a function of the network's output and y."""
+    out = predict(net, batch.x)
+    return float(metric(out, batch.y.to(out.device))) if metric else (out.argmax(1).cpu() == batch.y.cpu()).float().mean().item()

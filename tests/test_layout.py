@@ -14,7 +14,7 @@ ROOT = Path(course_utils.__file__).resolve().parent
 # given, and knows of the mechanisms only the colours of their families; a receipt of `sockets` shows its picture with it.
 FLOORS = (
     {"names": (), "paths": (), "tables": (), "stats": (), "hosts": (), "teach": ()},
-    {"runtime": ("names",), "attention": ("names",)},
+    {"runtime": ("names",), "attention": ("names",), "scores": ("hosts",)},
     {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention")},
     {"train": ("runtime", "tasks"), "widgets": ("runtime", "plots")},
     {"cost": ("tables", "train")},
@@ -22,7 +22,7 @@ FLOORS = (
     {"check": ("runtime", "stats", "hosts", "attention", "sockets"),
      "clinic": ("paths", "hosts", "attention", "tasks", "train", "sockets"),
      "studies": ("names", "paths", "stats", "tables", "tasks", "hosts", "attention", "runtime", "train", "cost", "sockets",
-                 "plots")},
+                 "plots", "scores")},
     {"answer": ("names", "stats", "tables", "tasks", "runtime", "train", "cost", "sockets", "studies", "plots")},
 )
 MAY = {room: set(others) for floor in FLOORS for room, others in floor.items()}

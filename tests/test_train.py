@@ -281,3 +281,36 @@ def test_a_gpu_learns_the_same_problem_from_data_on_either_side():
     assert evaluate(net, data) > 0.95
     assert evaluate(net, Batch(*(part.cuda() for part in data))) == evaluate(net, data)
     assert predict(net, data.x).dtype == torch.float32 and train.device_of(net).type == "cuda"
+
+
+# ---- another loss, another metric
+
+def test_another_loss_is_the_one_that_is_made_smaller():
+    """Labels that cross-entropy could not use: the share of each colour, learned by the mean square."""
+    data = [b._replace(y=b.x.mean((2, 3))) for b in batches(60)]
+    net, measured = small_net(), []
+    history = fit(net, data, progress=False, loss=lambda out, y: (out - y).square().mean(), unseen=data[0],
+                  metric=lambda out, y: measured.append((out.shape, y.shape)) or (out - y).abs().max())
+    assert sum(history.loss[-10:]) < 0.2 * sum(history.loss[:10]) and len(history.loss) == 60
+    assert history.accuracy == [] and len(history.unseen) == 1 and type(history.unseen[0]) is float
+    assert measured == [((16, 3), (16, 3))]
+    assert evaluate(net, data[1], lambda out, y: (out - y).abs().mean()) < 0.2
+
+
+def test_cross_entropy_given_by_hand_is_the_same_training():
+    one, other = small_net(), small_net()
+    plain = fit(one, batches(6), progress=False)
+    given = fit(other, batches(6), progress=False, loss=nn.functional.cross_entropy)
+    assert plain.loss == given.loss and equal(weights(one), weights(other))
+
+
+def test_a_class_for_every_pixel_needs_no_loss_of_its_own():
+    net = nn.Conv2d(3, 3, 1)
+    data = [b._replace(y=b.x.argmax(1)) for b in batches(60)]
+    history = fit(net, data, lr=0.1, progress=False)
+    assert history.accuracy[-1] > 0.9 and evaluate(net, data[0]) > 0.9
+
+
+def test_an_interrupt_keeps_the_losses_of_another_loss():
+    history = fit(small_net(), Stopped(at=7), progress=False, loss=lambda out, y: out.square().mean())
+    assert history.interrupted and len(history.loss) == 7 and history.accuracy == []

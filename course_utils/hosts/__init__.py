@@ -11,9 +11,11 @@ from functools import partial
 
 from torch import nn
 
+from .detector import Detector, boxes_of, detection_loss
 from .large import CopyHost, MaxPool, RedPatchHost, ZoomHost, max_pooled
 from .residual import ResidualBlock, SmallResNet
 from .small import AveragePool, ConvLayer, ShuffledHost, SmallHost, spread, two_layers
+from .unet import UNet, pixel_loss
 from .window import Window, receptive_field
 
 # name -> classes -> network. The wide ones are controls: no attention, and more parameters than the same host has with
@@ -38,5 +40,9 @@ HOSTS: dict[str, Callable[..., nn.Module]] = {
     "max_pooled": max_pooled,
 }
 
-__all__ = ["HOSTS", "AveragePool", "ConvLayer", "CopyHost", "MaxPool", "RedPatchHost", "ResidualBlock", "ShuffledHost",
-           "SmallHost", "SmallResNet", "Window", "ZoomHost", "max_pooled", "receptive_field", "spread", "two_layers"]
+# Those whose answer is not one class: boxes, and a class for every pixel. Lesson 15.
+OTHERS: dict[str, Callable[..., nn.Module]] = {"detector": Detector, "unet": UNet}
+
+__all__ = ["HOSTS", "OTHERS", "AveragePool", "ConvLayer", "CopyHost", "Detector", "MaxPool", "RedPatchHost", "ResidualBlock",
+           "ShuffledHost", "SmallHost", "SmallResNet", "UNet", "Window", "ZoomHost", "boxes_of", "detection_loss", "max_pooled",
+           "pixel_loss", "receptive_field", "spread", "two_layers"]

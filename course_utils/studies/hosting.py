@@ -27,7 +27,7 @@ from ..attention import PatchSelection
 # The hosts, and those that read one patch of a large picture: where patch selection says, or a rule of hand. `zoom_all` reads
 # all places, "two" has two layers in the classifier.
 zoom = partial(hosts.ZoomHost, select=partial(PatchSelection, size=32, factor=4, hidden=8))
-HOSTS = {**hosts.HOSTS, "zoom": zoom, "zoom_all": partial(zoom, every=True), "zoom_two": partial(zoom, hidden=64),
+HOSTS = {**hosts.HOSTS, **hosts.OTHERS, "zoom": zoom, "zoom_all": partial(zoom, every=True), "zoom_two": partial(zoom, hidden=64),
          "zoom_all_two": partial(zoom, every=True, hidden=64), "red_patch": hosts.RedPatchHost}
 TIMM = "timm:"
 OTHERS = ("resnet18", "convnext_tiny", "... (classifiers of torchvision)", "timm:NAME", "module:factory")

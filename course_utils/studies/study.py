@@ -16,6 +16,7 @@ from ..stats import difference
 from ..train import CHECK_EVERY
 from .results import STUDY, read
 from .run import run_study
+from .scoring import NAMES
 from .trial import Result, Trial
 
 SEEDS = tuple(range(200, 205))      # not used while tasks and budgets were chosen; but 200 was, for the kernel of 03_spatial
@@ -35,6 +36,7 @@ def take_off(result: Result, study: Study) -> float:
 OUTCOMES: dict[str, Callable[[Result, Study], float]] = {
     **{field: (lambda result, study, field=field: getattr(result, field))
        for field in ("accuracy", "balanced", "seconds", "parameters")},
+    **{name: (lambda result, study, name=name: result.scores.get(name)) for name in NAMES},
     "take_off": take_off,
 }
 
@@ -61,7 +63,7 @@ class Study:
         base: the settings of `Trial` that all arms share.
         arms: the name of an arm in figures -> the settings in which it differs.
         contrasts: pairs of arms whose difference the study is about.
-        outcomes: what is read off each trial: fields of a `Result`, or "take_off".
+        outcomes: what is read off each trial: fields of a `Result`, of its `scores`, or "take_off".
         seeds: every arm runs with each, so that arms can be compared in pairs.
         ceiling: the accuracy that the task allows; a run has taken off when it first reaches 90 % of it.
         same: pairs of arms that should do the same, within `margin`.

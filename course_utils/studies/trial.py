@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import math
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -21,10 +22,11 @@ from ..cost import parameters
 from ..runtime import best_device
 from ..sockets import plug_in, unplug
 from ..tasks import Batch
-from ..train import History, evaluate, fit, layout
+from ..train import History, evaluate, fit, layout, predict
 from .controls import CONTROLS
 from .hosting import HOSTS, build, check_host
 from .material import SPLITS, TEST_SEED, material, real, shape
+from .scoring import check_answers, scoring
 
 __all__ = ["HOSTS", "SPLITS", "TEST_SEED", "Result", "Trial", "material", "network", "real", "run_trial", "shape", "trained"]
 
@@ -60,7 +62,7 @@ class Trial:
     """One training run: what is trained on what, with which seed and which budget. Two equal trials are the same trial.
 
     Args:
-        task: a name of tasks.TASKS or tasks.DATA_SETS, or "folder:PATH" for pictures of your own (see tasks.folder). A folder
+        task: a name of tasks.DRAWN or tasks.DATA_SETS, or "folder:PATH" for pictures of your own (see tasks.folder). A folder
             is known by its path: after you changed the pictures, record to another file of results.
         host: a name of HOSTS, or of a host elsewhere: see `hosting`.
         mechanism: a name of attention.REGISTRY, or of CONTROLS, or None for the plain host. The others say how `plug_in` brings
@@ -107,6 +109,7 @@ class Trial:
 
     def __post_init__(self):
         check_host(self.host)
+        check_answers(self.task, self.host)
         if self.split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {self.split!r}")
         # One stable form: equal trials must have equal keys, whoever wrote them.
@@ -154,10 +157,10 @@ class Result:
     """A finished trial: what came out, or the error that ended it."""
 
     trial: Trial
-    accuracy: float | None = None      # on all test pictures, after the last step
+    accuracy: float | None = None      # on all test pictures, after the last step; AP of boxes, the mean IoU of pixels
     seconds: float | None = None
     parameters: int | None = None
-    curve: tuple[float, ...] = ()      # accuracy on the first LOOK_AT test pictures after 50, 100, ... steps
+    curve: tuple[float, ...] = ()      # the same on the first LOOK_AT test pictures after 50, 100, ... steps
     error: str | None = None
     device: str = ""
     torch: str = ""
@@ -166,6 +169,7 @@ class Result:
     balanced: float | None = None      # the mean over classes of the accuracy on each, where it was asked for
     words: str = ""      # what the doctor said of the trained network, where it was asked
     wall: float | None = None      # seconds of everything: reading, building, training, testing
+    scores: dict[str, float] = field(default_factory=dict, hash=False)      # of boxes and pixels: see `scores`
 
 
 def network(trial: Trial, device: torch.device | None = None) -> torch.nn.Module:
@@ -196,7 +200,7 @@ def network(trial: Trial, device: torch.device | None = None) -> torch.nn.Module
 def trained(trial: Trial, device: str) -> torch.nn.Module:
     """The network of a trial, trained; kept, because several trials go on from it."""
     net = network(trial).to(device)
-    fit(net, material(trial, torch.device(device))[0], lr=trial.lr, progress=False)
+    fit(net, material(trial, torch.device(device))[0], lr=trial.lr, progress=False, **scoring(trial.task).fit)
     return net
 
 
@@ -216,11 +220,18 @@ def run_trial(trial: Trial, after: Callable[[torch.nn.Module, Batch], dict[str, 
         if trial.task not in tasks.DRAWN:
             about["data"] = f"{trial.task}: {stream.says}; tested on {len(test.y):,}"
         few = Batch(*(part[:LOOK_AT] for part in test))
-        history = fit(net, stream, lr=trial.lr, progress=False, unseen=few) if trial.steps or not trial.before else History()
+        how, history = scoring(trial.task), History()
+        if trial.steps or not trial.before:
+            history = fit(net, stream, lr=trial.lr, progress=False, unseen=few, **how.fit)
         if history.interrupted:
             raise KeyboardInterrupt
         settle(net, trial, device)
-        accuracy = evaluate(net, test)
+        if how.all:
+            found = how.all(predict(net, test.x), test.y)
+            accuracy = next(iter(found.values()))      # AP of boxes, the mean IoU of pixels
+            about["scores"] = {name: round(value, 4) for name, value in found.items() if math.isfinite(value)}
+        else:
+            accuracy = evaluate(net, test)
         curve = tuple(round(value, 4) for value in history.unseen)
         about |= after(net, test) if after else {}
         about["wall"] = round(time.perf_counter() - began, 2)

@@ -14,7 +14,7 @@ class Batch(NamedTuple):
     """Pictures, answers, and where in each picture the evidence for the answer is."""
 
     x: Tensor       # (N, 3, H, W) float32, about 0 to 1
-    y: Tensor       # (N,) int64
+    y: Tensor       # (N,) int64; boxes (N, K, 5) float32 or classes of pixels (N, H, W) int64 where a task asks for those
     mask: Tensor    # (N, H, W) bool
 
 

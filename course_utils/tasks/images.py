@@ -19,7 +19,7 @@ class Images(NamedTuple):
     """A data set in memory: bytes, a quarter of the room of floats, and nothing to load while training."""
 
     x: Tensor               # (N, C, H, W) uint8
-    y: Tensor               # (N,) int64
+    y: Tensor               # (N,) int64; of scenes boxes (N, K, 5) or classes of pixels (N, H, W)
     classes: list[str]
 
     @property
@@ -51,6 +51,9 @@ class Epochs:
     def __init__(self, data: Images, epochs: int, batch_size: int = 128, seed: int = 0, augment: bool = True):
         if batch_size < 1 or epochs < 1:
             raise ValueError(f"epochs and batch_size must be at least 1, got {epochs} and {batch_size}")
+        if augment and data.y.ndim > 1:
+            raise ValueError("only pictures are shifted and mirrored here, and answers that are boxes or pixels would stay where "
+                             "they are: say augment=False")
         self.data, self.epochs, self.batch_size, self.seed, self.augment = data, epochs, batch_size, seed, augment
 
     def __len__(self) -> int:
@@ -86,7 +89,7 @@ class Steps:
     def __init__(self, data: Images, steps: int, batch_size: int = 64, seed: int = 0, augment: bool = True):
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
-        per_epoch = len(Epochs(data, 1, batch_size))
+        per_epoch = len(Epochs(data, 1, batch_size, augment=augment))
         self.epochs, self.steps = Epochs(data, -(-steps // per_epoch), batch_size, seed, augment), steps
 
     def __len__(self) -> int:

@@ -23,6 +23,7 @@ class Task:
     classes: int
     chance: float     # accuracy of a blind guess
     size: int         # H = W in pixels
+    asks: str = "class"      # for one "class" a picture, for "boxes" or for the class of all "pixels": the form of y
 
 
 def what(n: int, split: str, g: torch.Generator, device: torch.device) -> Batch:

@@ -155,11 +155,11 @@ def find(name: str) -> DataSet:
     raise names.unknown("data set", name, [*DATA_SETS, f"{FOLDER}PATH"])
 
 
-def refusal(name: str, entry: DataSet, root: Path, download: bool, error: Exception) -> Exception:
+def refusal(name: str, entry: DataSet, root: Path, download: bool, error: Exception, call: str = "tasks.load") -> Exception:
     """The error to raise for one of torchvision's: the files are not there, or not what they should be; and what to do."""
     places = [root / place for place in entry.places]
     present = next((place for place in places if place.exists()), None)
-    again = f"tasks.load({name!r}, download=True)"
+    again = f"{call}({name!r}, download=True)"
     # torchvision says "not found" for a missing file, and CIFAR "not found or corrupted" for both; with download it says why a
     # file could not be fetched.
     unfetched = download and not isinstance(error, (ValueError, IndexError, EOFError, FileNotFoundError))

@@ -11,9 +11,10 @@ from .clutter import CLUTTER
 from .digits import check_split
 from .draw import Batch
 from .puzzles import TASKS, Task
+from .scenes import SCENES
 
 NOISE = 0.05
-DRAWN: dict[str, Task] = TASKS | CLUTTER
+DRAWN: dict[str, Task] = TASKS | CLUTTER | SCENES
 
 
 def find(name: str) -> Task:
@@ -30,7 +31,7 @@ def make(name: str, n: int, split: str = "train", seed: int | torch.Generator = 
     """n pictures of a task, with answers and evidence masks, on the device (the processor, if none is given).
 
     Args:
-        name: of TASKS.
+        name: of DRAWN.
         n: number of pictures, at least 1.
         split: "train" or "test": which scans the pictures are made of. No scan is in both.
         seed: an integer, or a CPU generator that goes on from where it is.
