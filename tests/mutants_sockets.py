@@ -134,7 +134,7 @@ MUTANTS_SOCKETS = [
     ("doctor: looks before the norms have settled", DOCTOR, "        if stale:      #", "        if False:      #"),
     ("doctor: a whole batch on the way back", DOCTOR, "t[:ENOUGH] if", "t[:1] if"),
     ("doctor: too few labels are taken", DOCTOR, "or count < LEAST", ""),
-    ("gates: zeros are taken for a closed gate", GATES, "torch.where(energy > 0,", "torch.where(energy >= 0,"),
+    ("gates: zeros are taken for a closed gate", GATES, "/ energy, torch.nan)", "/ energy, 0.0)"),
     ("gates: additions are taken for gates", GATES, "if len(inside) and inside.min() > -0.01 and", "if len(inside) and"),
     ("gates: frozen by the first picture", GATES,
      "mean = value.nanmean(0, keepdim=True)\n    return (x", "mean = value[:1]\n    return (x"),

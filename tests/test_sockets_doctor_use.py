@@ -285,6 +285,7 @@ def test_a_gate_is_worked_out_from_what_goes_in_and_comes_out(what):
 def test_what_does_not_multiply_is_an_addition():
     x = picture(4)
     assert worked_out(x, x + 3 * x.mean((2, 3), keepdim=True))[0] == "addition"
+    assert worked_out(x.abs() + 0.1, x.abs() - 0.9)[0] == "addition"      # as a ratio below 1, and below 0
     assert worked_out(x, x[:, :2]) == ("-", None)
 
 
