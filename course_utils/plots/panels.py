@@ -27,9 +27,10 @@ def panels(histories: dict, solved: float, ylabel: str = "accuracy", xlabel: str
     if not isinstance(histories, dict) or not histories:
         raise ValueError(f"histories: wanted a dict label -> (steps, values), got {histories!r}")
     lines = reference_lines(reference, reference_label)
-    down = math.ceil(len(histories) / ACROSS)
+    across = 2 if len(histories) == 4 else min(ACROSS, len(histories))
+    down = math.ceil(len(histories) / across)
     fig = new_figure(8.2, 0.5 + 1.9 * down, title)
-    grid = fig.subplots(down, min(ACROSS, len(histories)), sharex=True, sharey=True, squeeze=False)
+    grid = fig.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     words = []
     for ax, (label, (steps, values)) in zip(grid.flat, histories.items(), strict=False):
         steps = to_array(steps, f"steps of {label!r}", 1, "(steps,)")
