@@ -3,7 +3,7 @@
     python tools/make_doctor_table.py            trains what runs/doctor.json does not hold yet (about 40 minutes on one core)
     python tools/make_doctor_table.py 3          with the first three seeds only
 
-Thresholds were set on other seeds (900 and above) than those of the table.
+Thresholds were set on other seeds (900 and above) than those of the table; what was changed after its first seed, the page says.
 """
 
 from __future__ import annotations
@@ -126,7 +126,10 @@ def page(rows: dict[str, dict], seeds: int) -> str:
     return "\n".join([
         "# What the doctor finds", "",
         f"Made by `python tools/make_doctor_table.py` (torch {torch.__version__}, processor, {date.today()}), seeds "
-        f"{SEEDS[0]} to {SEEDS[:seeds][-1]}; the thresholds were set on other seeds.", "",
+        f"{SEEDS[0]} to {SEEDS[:seeds][-1]}. The thresholds were set on other seeds; after seed {SEEDS[0]} had shown three wrong "
+        "accusations, these rules were changed: one constant gate among others is told without blame, a map that looks at one "
+        "place is no fault, and norms are not called stale where the gate before them is broken. The seeds after it are fresh.",
+        "",
         "Networks of `course_utils.clinic`, trained and broken in one way each; the doctor gets 500 pictures that they have not "
         f"seen, and the labels. Named exactly, and nothing besides: **{hits} of {total}**.", "",
         tables.as_markdown(["planted", "to be named", "named (networks)", "exactly"], cases), "",
