@@ -325,6 +325,16 @@ def test_settled_norms_hold_the_statistics_of_the_pictures_and_then_their_own_ag
     assert all(torch.equal(value, stored[key]) for key, value in net.state_dict().items())
 
 
+def test_a_norm_that_is_passed_by_is_not_asked():
+    """As one that was fused: nothing comes to it. Catches a statistic of nothing, which is off by any factor."""
+    net = plugged()
+    net.spare = nn.BatchNorm2d(3).eval()
+    net.spare.running_var.fill_(700.0)
+    net.spare.num_batches_tracked.fill_(1)
+    with Subject(net, Example((pictures(),)), None, None).settled() as norms:
+        assert norms.worst != "spare" and net.spare.running_var.eq(700).all()
+
+
 def test_looking_changes_nothing():
     net = plugged()
     net.train()
