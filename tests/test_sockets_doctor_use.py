@@ -12,6 +12,7 @@ from torch import nn
 from course_utils import attention, stats
 from course_utils.sockets import doctor, plug_in
 from course_utils.sockets.gates import as_frozen, held, worked_out
+from course_utils.sockets.memory import weighed
 from course_utils.sockets.probe import Example
 from course_utils.sockets.trials import Subject, groups_of, right
 
@@ -317,6 +318,11 @@ def test_one_place_is_frozen_and_the_others_are_not():
     assert after[names[1]].std(0).mean() > 1e-3
 
 
+def test_weights_without_numbers_leave_no_print():
+    """On torch's "meta" device, where large networks are plugged into without memory."""
+    assert weighed(nn.Linear(2, 2, device="meta")) is None and len(weighed(nn.Linear(2, 2))) == 4
+
+
 def test_settled_norms_hold_the_statistics_of_the_pictures_and_then_their_own_again():
     net, x = with_other_statistics(), pictures()
     stored = copy.deepcopy(net.state_dict())
@@ -355,7 +361,11 @@ def test_the_loss_is_counted_over_pictures_in_pairs():
         y = net(x).argmax(1)
         with attention.frozen(net):
             lost = (net(x).argmax(1) != y).float()
+        with attention.frozen(net, at="blocks.0.*"):
+            first = (net(x).argmax(1) != y).float()
+    assert not torch.equal(first, lost)
     checkup = doctor(net, x, y)
+    assert checkup.losses[0].mean == pytest.approx(first.mean().item())
     mean, low, high = stats.t_interval(lost.tolist())
     assert (checkup.lost.mean, checkup.lost.low, checkup.lost.high) == pytest.approx((mean, low, high))
     assert [loss.name for loss in checkup.losses] == [*(f.name for f in checkup.findings), "all"]
