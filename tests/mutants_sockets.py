@@ -143,7 +143,7 @@ MUTANTS_SOCKETS = [
     ("gates: spread over all and not between pictures", GATES,
      "    mean = value.nanmean(0, keepdim=True)\n    return (value", "    mean = value.nanmean()\n    return (value"),
     ("gates: a gate of no sigmoid has room to lose", GATES, "few.min() > -CLOSE and", "True and"),
-    ("gates: one place frozen, all frozen", GATES, "frozen(net, at=own)", "frozen(net)"),
+    ("gates: one place frozen, all frozen", GATES, "frozen(net, at=handed)", "frozen(net)"),
     ("memory: a print that training does not change", MEMORY, "(p.sum().item(), p.square().sum().item())", "(float(len(p)),)"),
     ("memory: no print on meta refused", MEMORY, "if any(p.is_meta for p in module.parameters()):", "if False:"),
     ("symptoms: untrained without labels", SYMPTOMS, "if trained and not finding.frozen:", "if not finding.frozen:"),

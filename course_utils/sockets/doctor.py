@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .build import Eased
 from .checkup import POINT, Checkup, Fault, Finding
-from .gates import Reading
+from .gates import STAND_FOR, Reading
 from .memory import Remembered, remembered, weighed
 from .probe import Example, examples
 from .proof import noise
@@ -65,7 +65,7 @@ class Watch:
         with torch.no_grad():
             self.finite[name] = bool(torch.isfinite(y).all()) and self.finite.get(name, True)
             self.silent[name] = not x.any() and self.silent.get(name, True)
-            if part_socket(name) not in ("instead", "head", "fuse"):
+            if part_socket(name) not in STAND_FOR:
                 far = (y - x).abs().max() / x.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
                 self.change[name] = max(far.item(), self.change.get(name, 0.0))
 
@@ -125,7 +125,7 @@ def doctor(model: nn.Module, pictures=None, labels: Tensor | None = None, score:
     given = None if pictures is None else examples(twin, inputs=pictures)[0].map(lambda t: noise(t, like))
     if given is None or len(given.tensors[0]) < LEAST or given.tensors[0].ndim != 4:
         return checkup
-    return second_half(checkup, twin.requires_grad_(False), given, labels, score)
+    return second_half(checkup, twin.requires_grad_(False), given, None if labels is None else labels.to(like.device), score)
 
 
 def check_labels(labels, pictures) -> Tensor | None:

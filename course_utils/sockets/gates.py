@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from ..attention import read
 from ..attention.base import Mechanism
 from ..attention.interventions import CHANGED, frozen
+from .surgery import part_socket
 
 CLOSE = 1e-3      # of the size of the output: so well must a gate that was worked out explain it
+
+STAND_FOR = ("instead", "head", "fuse")      # sockets where attention stands for something else: no gate times its map
 
 Work = tuple[str, Tensor | None]      # the kind and what it weighs by
 
@@ -149,7 +152,7 @@ def readings(net: nn.Module, modules: dict[str, nn.Module], starts: dict[str, st
     """What each plugged module of a copy weighs by while `run()` passes pictures through it; and how many numbers that were."""
     own = {name: handed_out(net, name) for name in modules}
     told: dict[str, dict[str, Tensor]] = {}
-    listener = Listener(modules, {name for name in modules if not own[name]})
+    listener = Listener(modules, {name for name in modules if not own[name] and part_socket(name) not in STAND_FOR})
     try:
         with torch.no_grad(), (read(net) if any(own.values()) else nothing()) as seen:
             run()
@@ -176,13 +179,13 @@ def nothing() -> Iterator[dict]:
 @contextmanager
 def held(net: nn.Module, names: list[str], kinds: dict[str, Reading]) -> Iterator[None]:
     """While the block runs, these modules of a copy weigh each picture alike, by the mean of its batch."""
-    own = [part for name in names if kinds[name].kind != "-" for part in handed_out(net, name)]
+    own = {name: list(handed_out(net, name)) for name in names if kinds[name].kind != "-"}
     with ExitStack() as stack:
-        for name in names:
-            if kinds[name].kind != "-" and not handed_out(net, name):
+        for name, parts in own.items():
+            if not parts:
                 hook = net.get_submodule(name).register_forward_hook(lambda _, args, y: as_frozen(args[0], y))
                 stack.callback(hook.remove)
-        if own:
-            stack.enter_context(frozen(net, at=own))
+        if handed := [part for parts in own.values() for part in parts]:
+            stack.enter_context(frozen(net, at=handed))
         yield
 

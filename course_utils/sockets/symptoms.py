@@ -8,7 +8,7 @@ from dataclasses import replace
 from .checkup import POINT, Checkup, Fault, Finding
 from .trials import Norms
 
-# Healthy trained networks of the course's tasks and mechanisms lie far from these (`python tests/doctor_table.py`).
+# Healthy trained networks of the course's tasks and mechanisms lie far from these (`python tools/make_doctor_table.py`).
 # Of the slope of a sigmoid or softmax: below, training moves it no more. A map may well look at one place and be right.
 LITTLE_ROOM = {"gate": 0.02, "map": 1e-4, "weights": 1e-4}
 ALIKE = 5e-4            # spread between pictures, of the gate's range
@@ -69,7 +69,7 @@ def of_the_gate(finding: Finding, trained: bool) -> Finding:
 def of_the_gates(findings: Sequence[Finding], trained: bool) -> tuple[Finding, ...]:
     """The same for all: a gate that is constant beside others that are not does no harm, and is told without blame."""
     found = tuple(of_the_gate(f, trained) for f in findings)
-    if all(f.same for f in found if f.reading is not None):
+    if all(f.same for f in found if f.reading is not None and f.reading.kind != "-"):
         return found
     return tuple(replace(f, faults=tuple(fault for fault in f.faults if fault.name != "constant")) for f in found)
 

@@ -113,7 +113,7 @@ class Subject:
 
     @torch.no_grad()
     def scores(self) -> Tensor:
-        """(N,): with labels what `score` says, without them nothing but zeros."""
+        """What `score` says of each picture, (N,); there must be labels."""
         found = []
         for piece, part in self.parts(self.at_once):
             told = self.score(self.net(*part.args, **part.named), self.labels[piece])
@@ -142,11 +142,12 @@ class Subject:
 
     def frozen(self, groups: dict[str, list[str]], found: dict[str, Reading]) -> list[Loss]:
         """What is lost with each group at its mean: right answers, or without labels answers that are no longer the same."""
-        if self.count < LEAST:
+        able = {words: kept for words, names in groups.items() if (kept := [n for n in names if found[n].kind != "-"])}
+        if not able:      # nothing was frozen, and nothing can be said: not that nothing is lost
             return []
         before = self.scores() if self.labels is not None else self.outputs()
         losses = []
-        for words, names in groups.items():
+        for words, names in able.items():
             with held(self.net, names, found):
                 after = self.scores() if self.labels is not None else self.kept(before)
             if after is not None:
@@ -186,12 +187,11 @@ class Subject:
 
 def groups_of(names: list[str]) -> dict[str, list[str]]:
     """What is frozen together: each place, or where there are many, all of one part of the network, such as layer3."""
-    depth = 1
     groups = {name: [name] for name in names}
     if len(groups) > PARTS:
         groups = {}
         for name in names:
-            groups.setdefault(f"{'.'.join(name.split('.')[:depth])}.*", []).append(name)
+            groups.setdefault(f"{name.split('.')[0]}.*", []).append(name)
     return groups if 1 < len(groups) <= PARTS else {}
 
 
