@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,19 @@ def test_a_run_that_was_stopped_goes_on_and_runs_nothing_twice(stop, tmp_path, m
     monkeypatch.setattr(running, "MOST_SEEDS", 20)
     carry_out(back, tmp_path, tell=lambda _: None)
     assert len(count.trials) == 15, "a finished study is not added to"
+
+
+def test_a_folder_with_another_plan_is_left_alone(tmp_path, monkeypatch):
+    """Who makes the plan anew after a restart has other steps. Catches an answer of no runs, given without a word."""
+    monkeypatch.setattr(running, "one", Count())
+    p = plan(seeds=3)
+    monkeypatch.setattr(running, "MOST_SEEDS", 3)
+    carry_out(p, tmp_path, tell=lambda _: None)
+    held = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    other = replace(p, base={**p.base, "steps": p.base["steps"] + 1})
+    with pytest.raises(ValueError, match="holds another plan. To go on with that one: plan, _ = Plan.read"):
+        carry_out(other, tmp_path, tell=lambda _: None)
+    assert held == {file.name: file.read_bytes() for file in tmp_path.iterdir()}
 
 
 def test_results_of_another_study_in_the_file_are_not_taken_for_ours(tmp_path, monkeypatch):

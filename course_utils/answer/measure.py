@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
@@ -37,9 +36,6 @@ class Timing:
         """Seconds of one whole trial, its pictures being read already."""
         looks = steps // CHECK_EVERY * min(LOOK_AT, test_size)
         return self.build + steps * self.step + (looks + test_size) * self.picture
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def measure(trial: Trial, seconds: float = 5.0, root: str | None = None) -> Timing:

@@ -94,7 +94,11 @@ def carry_out(plan: Plan, out: str | Path, executor: Executor | None = None, roo
         results = carry_out(plan, "report")
 
     Seeds are whole: a seed that has begun is finished, and one that is not whole is not used. A rehearsal (two steps of
-    training) ends after the first, and records nothing.
+    training) ends after the first, and records nothing. A plan that is made anew has other steps, so what was begun goes on
+    with its own: plan, _ = Plan.read("report/plan.json").
+
+    Raises:
+        ValueError: the folder holds another plan. Nothing in it is changed.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -102,8 +106,13 @@ def carry_out(plan: Plan, out: str | Path, executor: Executor | None = None, roo
     results = of_plan(plan, path)
     if not (out / PLAN).exists():
         plan.write(out / PLAN)
-    elif "finished" in Plan.read(out / PLAN)[1]:
-        return results
+    else:
+        there, more = Plan.read(out / PLAN)
+        if there.study().trials() != plan.study().trials():
+            raise ValueError(f"{out} holds another plan. To go on with that one: plan, _ = Plan.read({str(out / PLAN)!r}); for "
+                             "this one give another folder. What is there stays as it is.")
+        if "finished" in more:
+            return results
     clock = Clock(plan, results)
     if results:
         tell(f"Going on: {len(results)} runs are in {path} already; {spoken(clock.used)} of {plan.asked['minutes']:g} min are "
