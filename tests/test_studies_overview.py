@@ -56,5 +56,10 @@ def test_gates_of_different_windows_are_different_mechanisms():
     assert said(Trial("nearest", **gate)) == "spatial_gate" and said(Trial("what", mechanism="se")) == "se"
 
 
+def test_two_in_a_row_are_not_counted_with_one():
+    """They cost twice as much, and are an arm of their own in lesson 11."""
+    assert said(Trial("what", mechanism="se", times=2)) == "se, 2 in a row"
+
+
 def test_a_study_without_a_file_is_left_out(study):
     assert gains([Study("none", "Lesson 99: x.", {"task": "what"}, {"plain": {}})]) == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import nan
 from statistics import fmean
@@ -23,26 +23,32 @@ def plain(trial: Trial) -> Trial:
 
 
 def said(trial: Trial) -> str:
-    """The mechanism, with the size of its window where it has one: "spatial_gate 7x7"."""
+    """The mechanism, with the size of its window where it has one, "spatial_gate 7x7", and how many in a row."""
     options = dict(trial.options)
     size = f" {options['kernel_size']}x{options['kernel_size']}" if trial.mechanism == "spatial_gate" and options else ""
-    return trial.mechanism + size + (f", every {options['dilation']}" if options.get("dilation", 1) > 1 else "")
+    apart = f", every {options['dilation']}" if options.get("dilation", 1) > 1 else ""
+    return trial.mechanism + size + apart + (f", {trial.times} in a row" if trial.times > 1 else "")
 
 
-def gains(studies: Iterable[Study] | None = None) -> dict[tuple[str, str, str], list[float]]:
-    """(task, mechanism, socket) -> accuracy minus that of the plain host, one for each trial that has its pair.
+def pairs(studies: Iterable[Study] | None = None) -> Iterator[tuple[Trial, float]]:
+    """Every recorded trial that has its plain one beside it, and what it gained.
 
-    Only trials from the beginning, with attention at all places of the socket: single places have figures of their own. The
-    mechanism is as `said`.
+    Only trials from the beginning, with attention at all places of the socket: single places have figures of their own.
     """
     done: dict[Trial, float] = {}
     for study in CATALOGUE.values() if studies is None else studies:
         if study.path.exists():
             done |= {t: r.accuracy for t, r in finished(read(study.path)).items()}
-    found: dict[tuple[str, str, str], list[float]] = {}
     for trial, accuracy in done.items():
         if trial.mechanism and not (trial.layers or trial.stages or trial.before) and plain(trial) in done:
-            found.setdefault((trial.task, said(trial), trial.at), []).append(accuracy - done[plain(trial)])
+            yield trial, accuracy - done[plain(trial)]
+
+
+def gains(studies: Iterable[Study] | None = None) -> dict[tuple[str, str, str], list[float]]:
+    """(task, mechanism, socket) -> accuracy minus that of the plain host, one for each of `pairs`; the mechanism as `said`."""
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for trial, gain in pairs(studies):
+        found.setdefault((trial.task, said(trial), trial.at), []).append(gain)
     return found
 
 
