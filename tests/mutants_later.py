@@ -112,7 +112,6 @@ MUTANTS_LATER = [
     ("LSKA: columns first", SEPARABLE, "self.near = strips(channels, near)\n", "self.near = strips(channels, near)[::-1]\n"),
     ("LSKA: channels see one another", SEPARABLE, "dilation=(1, dilation), groups=channels)", "dilation=(1, dilation))"),
     ("LSKA: another window", SEPARABLE, "23: (5, 7, 3)", "23: (5, 7, 2)"),
-    ("LSKA: bias zero at the identity", SEPARABLE, "nn.init.ones_(self.join.bias)", "pass"),
 
     ("deform: rows and columns exchanged", DEFORM, "return offsets[:, :, 0] + rows, offsets[:, :, 1] + columns",
      "return offsets[:, :, 1] + rows, offsets[:, :, 0] + columns"),

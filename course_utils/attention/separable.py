@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
-from .base import Gate, one_of
+from .base import one_of
+from .window import LargeKernel
 
 # The side of the window -> the length of the first pair of kernels, of the second, and the dilation of the second.
 SIDES = {7: (3, 3, 2), 11: (3, 5, 2), 23: (5, 7, 3), 35: (5, 11, 3), 41: (5, 13, 3), 53: (5, 17, 3)}
@@ -18,7 +19,7 @@ def strips(channels: int, length: int, dilation: int = 1) -> nn.Sequential:
         nn.Conv2d(channels, channels, (length, 1), padding=(reach, 0), dilation=(dilation, 1), groups=channels))
 
 
-class SeparableLargeKernel(Gate):
+class SeparableLargeKernel(LargeKernel):
     """Large separable kernel attention: LKA with each square kernel taken apart into a row and a column.
 
     Lau, Po & Rehman, 2024 (Expert Systems with Applications), arXiv 2309.01439.   Named in lesson 03.
@@ -42,19 +43,10 @@ class SeparableLargeKernel(Gate):
     Not in timm or torchvision; compared with nested loops written from the formula, and with LKA.
     """
 
-    family = "spatial"
-    home = "instead"
     paper = "2309.01439"
 
     def __init__(self, channels: int, side: int = 23, start: str = "as_made"):
         super().__init__(channels, start)
         near, far, dilation = SIDES[one_of(side, tuple(SIDES), "side", "SeparableLargeKernel")]
         self.near = strips(channels, near)
-        self.far = strips(channels, far, dilation)
-        self.join = nn.Conv2d(channels, channels, 1)
-        self.start_from(self.join)
-        if start == "identity":
-            nn.init.ones_(self.join.bias)
-
-    def gate(self, x: Tensor) -> Tensor:
-        return self.join(self.far(self.near(x)))                                  # (N, C, H, W)
+        self.far = strips(channels, far, dilation)      # behind them the last layer, the starts and the gate are those of LKA
