@@ -41,7 +41,7 @@ def split_of(k: int) -> tuple[Tensor, Tensor]:
             lambda train, test: len(test) - len({bytes(t.flatten().tolist()) for t in test})),
     Mistake("different leaking pictures were counted; one that is twice in the test set counts twice.",
             lambda train, test: len({bytes(t.flatten().tolist()) for t in train} & {bytes(t.flatten().tolist()) for t in test})),
-    Mistake("pictures were compared by their mean or a sum, and the same place was compared only.",
+    Mistake("only pictures at the same place were compared; look for each test picture in all of the training set.",
             lambda train, test: sum(torch.equal(a, b) for a, b in zip(train, test, strict=False))),
     Mistake("those that do not leak were counted.",
             lambda train, test: sum(not any(torch.equal(a, b) for b in train) for a in test)),
