@@ -271,14 +271,22 @@ def test_stale_norms_are_named_without_labels_by_their_variance():
     assert checkup.norms.ratio == pytest.approx(1 / 30, rel=0.01)
 
 
-def test_attention_that_is_not_used_is_named():
-    """One factor for all of the last map, that differs between pictures: which answer is the largest does not hang on it."""
-    class Whole(nn.Module):
-        def forward(self, x):
-            return x * torch.sigmoid(x.mean((1, 2, 3), keepdim=True))
+class Whole(nn.Module):
+    def forward(self, x):
+        return x * torch.sigmoid(x.mean((1, 2, 3), keepdim=True))
+
+
+def with_one_factor():
+    """For all of the last map: which answer is the largest does not hang on it."""
     net = host()
     nn.init.zeros_(net.classify.bias)
     plug_in(net, lambda channels: Whole(), "after_add", start="as_made", layers="blocks.2", input_size=SIZE)
+    return net
+
+
+def test_attention_that_is_not_used_is_named():
+    """One factor for all of the last map, that differs between pictures: which answer is the largest does not hang on it."""
+    net = with_one_factor()
     checkup = asked(settle(net))
     assert checkup.named == ("not used",) and checkup.lost.high < 0.01
 
@@ -445,12 +453,7 @@ def test_pixels_of_no_class_do_not_count():
 
 def test_a_network_that_guesses_is_told_so_and_not_that_its_attention_is_of_no_use():
     """Nothing can be lost where nothing is known. Catches "not used" for an untrained host."""
-    class Whole(nn.Module):
-        def forward(self, x):
-            return x * torch.sigmoid(x.mean((1, 2, 3), keepdim=True))
-    net = host()
-    nn.init.zeros_(net.classify.bias)
-    plug_in(net, lambda channels: Whole(), "after_add", start="as_made", layers="blocks.2", input_size=SIZE)
+    net = with_one_factor()
     checkup = doctor(settle(net), pictures(), torch.arange(N) % 5)
     assert checkup.named == ("guesses",) and checkup.guess == pytest.approx(10 / N)
 
