@@ -1,11 +1,14 @@
 """The map of all studies: every trial beside the plain host of its own seed, task, host and budget, and beside no other."""
 
 import math
+import re
+from statistics import median, stdev
 
 import pytest
 from trials import plain_surroundings  # noqa: F401
 
-from course_utils.studies import Result, Study, Trial
+from course_utils.sockets import doctor
+from course_utils.studies import CATALOGUE, Result, Study, Trial, read
 from course_utils.studies import study as module
 from course_utils.studies.overview import gains, overview, said
 from course_utils.studies.results import write
@@ -59,6 +62,21 @@ def test_gates_of_different_windows_are_different_mechanisms():
 def test_two_in_a_row_are_not_counted_with_one():
     """They cost twice as much, and are an arm of their own in lesson 11."""
     assert said(Trial("what", mechanism="se", times=2)) == "se, 2 in a row"
+
+
+def test_the_doctor_names_the_spread_of_the_recorded_contrasts():
+    """A number in a docstring that new studies may move: then it is to be said anew."""
+    spreads: dict[bool, list[float]] = {True: [], False: []}
+    for recorded in (s for s in CATALOGUE.values() if s.path.exists()):
+        runs = recorded.runs([r for r in read(recorded.path) if r.error is None])
+        for ours, control in recorded.contrasts:
+            both = runs.get(ours, {}).keys() & runs.get(control, {}).keys()
+            if len(both) >= 3:
+                spread = stdev(runs[ours][seed] - runs[control][seed] for seed in both)
+                spreads[recorded.base.get("task") == "fashion_mnist"].append(spread)
+    said_all, said_clothes = map(float, re.findall(r"below (0\.\d+)", " ".join(doctor.__doc__.split())))
+    assert median([*spreads[True], *spreads[False]]) == pytest.approx(said_all, abs=0.003)
+    assert median(spreads[True]) == pytest.approx(said_clothes, abs=0.002)
 
 
 def test_a_study_without_a_file_is_left_out(study):
