@@ -9,12 +9,13 @@ import pytest
 from course_utils import cost
 from course_utils.studies import CATALOGUE, find, network, read
 from course_utils.studies.answer import ANSWER, CONFIRMED
+from course_utils.studies.dense import DENSE
 from course_utils.studies.follow import FOLLOW
 from course_utils.studies.study import RESULTS
 
 each = pytest.mark.parametrize("name", CATALOGUE)
 # Those of the answer and what follows them are long: while they run, what there is of them is committed, balanced by seed.
-LONG = {study.name for study in (*ANSWER, *FOLLOW)}
+LONG = {study.name for study in (*ANSWER, *FOLLOW, *DENSE)}
 recorded = pytest.mark.parametrize("name", [name for name, study in CATALOGUE.items() if study.path.exists() or name not in LONG])
 AGAIN = {"02_confirmed": "02_channel", "03_confirmed": "03_spatial", "07_confirmed": "07_large", "09_again": "09_pre",
          "10_alike_again": "10_alike", "10_fashion_again": "10_fashion", "11_again": "11_both", "13_again": "13_swap",

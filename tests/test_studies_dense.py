@@ -1,12 +1,14 @@
 """Trials whose answer is boxes or pixels: learned with their loss, measured with their metric, kept in the file of results."""
 
+from dataclasses import replace
+
 import pytest
 from trials import plain_surroundings, tiny  # noqa: F401  (plain_surroundings is a fixture)
 
 from course_utils import studies, tasks
 from course_utils.hosts import detection_loss, pixel_loss
 from course_utils.scores import detection, mean_iou, precision, segmentation
-from course_utils.studies import Study, Trial, run_trial
+from course_utils.studies import CATALOGUE, Study, Trial, run_trial
 from course_utils.studies import trial as trial_module
 from course_utils.studies.results import read, write
 from course_utils.studies.scoring import NAMES
@@ -86,3 +88,18 @@ def test_a_host_that_answers_something_else_is_refused_with_one_that_fits(task, 
 
 def test_a_host_of_your_own_is_taken_at_its_word():
     assert Trial("find", "my_nets:detector").host == "my_nets:detector"
+
+
+def test_the_unit_of_a_trial_reaches_plug_in_and_old_keys_know_none():
+    whole, part = (small("find", mechanism="spatial_gate", at="pre", layers="head*", **more) for more in ({}, {"unit": "conv"}))
+    assert run_trial(part).error is None
+    assert "head" in run_trial(whole).error      # the natural unit is the block, and the head is none
+    assert "unit" not in whole.key and '"unit": "conv"' in part.key
+
+
+@pytest.mark.parametrize("host", ["detector", "unet"])
+def test_the_wide_control_answers_as_its_host_and_has_more_than_any_attention(host):
+    task = {one: task for task, one in HOSTS.items()}[host]
+    recorded = CATALOGUE[f"15_{task}"]
+    counts = {arm: run_trial(replace(recorded.trial(arm, 0), steps=1, batch_size=4, test_size=4)).parameters for arm in recorded.arms}
+    assert max(counts, key=counts.get) == "wider"

@@ -41,7 +41,12 @@ HOSTS: dict[str, Callable[..., nn.Module]] = {
 }
 
 # Those whose answer is not one class: boxes, and a class for every pixel. Lesson 15.
-OTHERS: dict[str, Callable[..., nn.Module]] = {"detector": Detector, "unet": UNet}
+OTHERS: dict[str, Callable[..., nn.Module]] = {
+    "detector": Detector,
+    "unet": UNet,
+    "wide_detector": partial(Detector, widths=(17, 26, 51, 68), neck=51),
+    "wide_unet": partial(UNet, widths=(9, 17, 34, 68)),
+}
 
 __all__ = ["HOSTS", "OTHERS", "AveragePool", "ConvLayer", "CopyHost", "Detector", "MaxPool", "RedPatchHost", "ResidualBlock",
            "ShuffledHost", "SmallHost", "SmallResNet", "UNet", "Window", "ZoomHost", "boxes_of", "detection_loss", "max_pooled",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .. import names
 from .answer import ANSWER
 from .arms import across, against, within
+from .dense import DENSE
 from .follow import FOLLOW
 from .study import Study
 
@@ -169,6 +170,7 @@ CATALOGUE: dict[str, Study] = {study.name: study for study in (
     swap.again("13_again"),
     *ANSWER,
     *FOLLOW,
+    *DENSE,
 )}
 
 
@@ -183,5 +185,5 @@ def find(name: str) -> Study:
 
 def outstanding_first() -> list[Study]:
     """All studies in the order of importance: those of the answer, what follows them, then those of the lessons."""
-    first = (*ANSWER, *FOLLOW)
+    first = (*ANSWER, *FOLLOW, *DENSE)
     return [*first, *(study for study in CATALOGUE.values() if study not in first)]

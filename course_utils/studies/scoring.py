@@ -16,7 +16,7 @@ from .hosting import TIMM
 class Scoring:
     """For one form of the answers: the loss and the metric of `train.fit`, and all that is told of the trained network."""
 
-    host: str      # that answers so
+    host: str      # that answers so, and `wide_` before it
     loss: Measure | None = None
     metric: Measure | None = None
     all: Callable[[Tensor, Tensor], dict[str, float]] | None = None
@@ -51,7 +51,7 @@ def check_answers(task: str, host: str) -> None:
         ValueError: the message names a host that fits.
     """
     wanted = scoring(task)
-    gives = next((s for s in SCORING.values() if s.host == host and host in hosts.OTHERS), SCORING["class"])
+    gives = next((s for s in SCORING.values() if host in hosts.OTHERS and s.host == host.removeprefix("wide_")), SCORING["class"])
     if wanted is not gives and (":" not in host or host.startswith(TIMM)):
         said = {form.host: name for name, form in SCORING.items()}
         raise ValueError(f"task {task!r} asks for {said[wanted.host]}, and host {host!r} answers with {said[gives.host]}: use "

@@ -51,10 +51,10 @@ def stable_options(options: Any) -> tuple[tuple[str, Any], ...]:
 KEY_NAMES = {"at": "socket", "stages": "layers", "layers": "names"}
 KEY_STARTS = {"as_made": "paper"}
 # What came later is left out of a key where it says nothing, so that old keys stay.
-LATER = {"stages": (), "layers": (), "times": 1, "before": 0, "had": None, "settle": 0, "size": 0,
+LATER = {"stages": (), "layers": (), "unit": None, "times": 1, "before": 0, "had": None, "settle": 0, "size": 0,
          "split": "", "pretrained": False}
 # A plain host has no mechanism to say more about.
-PLAIN = {"start": "as_made", "options": (), "stages": (), "layers": (), "times": 1}
+PLAIN = {"start": "as_made", "options": (), "stages": (), "layers": (), "unit": None, "times": 1}
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class Trial:
         start: "identity" or "as_made".
         options: further arguments of the mechanism as sorted (name, value) pairs.
         stages, layers: which places get it; (): all of that socket. `layers` are patterns such as "layer3.*".
+        unit: "block", "conv", or None for the natural one of the host.
         times: how many of them one behind the other.
         before: steps for which the host is trained before the mechanism is plugged in; `steps` come after that, and may be 0.
         had: the mechanism that the host has at `at` while it is trained `before`, identity start; it makes room for
@@ -94,6 +95,7 @@ class Trial:
     options: tuple[tuple[str, Any], ...] = ()
     stages: tuple[int, ...] = ()
     layers: tuple[str, ...] = ()
+    unit: str | None = None
     times: int = 1
     before: int = 0
     had: str | None = None
@@ -192,7 +194,7 @@ def network(trial: Trial, device: torch.device | None = None) -> torch.nn.Module
             mechanism, options = partial(CONTROLS[mechanism], **options), {}
         for number in range(trial.times if mechanism else 0):
             plug_in(net, mechanism, at=trial.at, stages=trial.stages or None, layers=trial.layers or None,
-                    start=trial.start, stack=number > 0, input_size=side, **options)
+                    unit=trial.unit, start=trial.start, stack=number > 0, input_size=side, **options)
     return net
 
 
