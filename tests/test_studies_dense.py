@@ -101,5 +101,6 @@ def test_the_unit_of_a_trial_reaches_plug_in_and_old_keys_know_none():
 def test_the_wide_control_answers_as_its_host_and_has_more_than_any_attention(host):
     task = {one: task for task, one in HOSTS.items()}[host]
     recorded = CATALOGUE[f"15_{task}"]
-    counts = {arm: run_trial(replace(recorded.trial(arm, 0), steps=1, batch_size=4, test_size=4)).parameters for arm in recorded.arms}
+    short = {arm: replace(recorded.trial(arm, 0), steps=1, batch_size=4, test_size=4) for arm in recorded.arms}
+    counts = {arm: run_trial(trial).parameters for arm, trial in short.items()}
     assert max(counts, key=counts.get) == "wider"
