@@ -45,6 +45,10 @@ STEPS_OF_SE = [
     ("linear W1 to fewer channels, relu", "N, C/r, 1, 1"),
     ("sigmoid", "N, C, 1, 1"),
 ]
+BOXES = torch.tensor([[[4, 2, 6, 8, 13.0], [-1, 0, 0, 0, 0]], [[-1, 0, 0, 0, 0]] * 2, [[7, 1, 1, 6, 8.0], [-1, 0, 0, 0, 0]]])
+FOUND = torch.tensor([[[4, 3, 6, 8, 12, 0.91]], [[3, 1, 1, 9, 9, 0.29]], [[7, 1, 1, 6, 8, 0.1]]])
+PAINT = torch.zeros(3, 20, 24, dtype=torch.long)
+PAINT[0, 2:5, 3:7], PAINT[0, 10:12, 3:6] = 1, 10
 TITLE = "A long title that states a finding, in so many words that a narrow figure has to break it into lines"
 
 # name: (what draws it, what its alt text must say)
@@ -59,6 +63,17 @@ FIGURES = {
         lambda: plots.window(X[0], 7, [(10, 10), (19, 0)], title=TITLE),
         ["7 x 7", "rows 7 to 13", "10 % of it"],
     ),
+    "boxes": (
+        lambda: plots.boxes(X, BOXES, FOUND, title=TITLE),
+        ["3 pictures of 20 x 24", "picture 1: 4 from 2, 6 to 8, 13; found 4 (0.91) from 3, 6 to 8, 12",
+         "picture 2: nothing; found nothing", "picture 3: 7 from 1, 1 to 6, 8; found nothing", "a score of 0.3 or more"],
+    ),
+    "true boxes": (lambda: plots.boxes(X, BOXES, titles=["a", "b", "c"]), ["7 from 1, 1 to 6, 8."]),
+    "painted": (
+        lambda: plots.painted(X, PAINT, title=TITLE),
+        ["picture 1: 0 2.5 %, 9 1.2 %", "picture 2: nothing but ground"],
+    ),
+    "painted, named": (lambda: plots.painted(X, PAINT.clamp(max=2), ["cat", "dog"]), ["cat 2.5 %, dog 1.2 %"]),
     "gates": (
         lambda: plots.gates({"red": [0.5, 1.5, 1.25], "blue": [0, 1, 2]}, title=TITLE),
         ["0.50, 1.50, 1.25", "to 2"],
@@ -498,6 +513,23 @@ def test_maps_say_how_much_lies_in_the_mask():
     assert "75 % of it inside the outlined 12 %" in plots.maps(X, m, MASK).alt
 
 
+def test_boxes_are_drawn_along_their_pixels_and_weak_ones_left_out():
+    ax = plots.boxes(X, BOXES, FOUND).axes[0]
+    drawn = {p.get_gid(): (*p.get_xy(), p.get_width(), p.get_height()) for p in ax.patches if p.get_gid() in ("true", "found")}
+    assert drawn == {"true": (1.5, 5.5, 6, 7), "found": (2.5, 5.5, 5, 6)}      # pixel 0 is drawn from -0.5 to 0.5
+    for least, count in ((0.3, 1), (0.05, 3)):
+        kinds = [p.get_gid() for axis in plots.boxes(X, BOXES, FOUND, least).axes for p in axis.patches]
+        assert kinds.count("found") == count
+
+
+def test_painted_has_each_class_in_the_colour_that_its_key_names():
+    fig = plots.painted(X, PAINT)
+    shades = [patch.get_facecolor()[:3] for patch in fig.legends[0].get_patches()]
+    image = fig.axes[0].images[0].get_array()
+    assert [t.get_text() for t in fig.legends[0].get_texts()] == ["0", "9"]
+    assert tuple(image[3, 4]) == pytest.approx(shades[0]) and tuple(image[10, 4]) == pytest.approx(shades[1])
+
+
 def test_window_covers_what_it_says():
     for box, (r, c) in [(7, (10, 10)), (4, (0, 23)), (99, (5, 5))]:
         first, last = (-(box // 2), box - box // 2)
@@ -524,6 +556,12 @@ WRONG = {
     "H and W of the mask swapped": (lambda: plots.pictures(X, mask=MASK.mT), r"wanted \(3, 20, 24\)"),
     "one map for three": (lambda: plots.maps(X, rand(1, 4, 4)), "one per picture, 3, got 1"),
     "centre outside": (lambda: plots.window(X[0], 5, [(24, 3)]), "inside 20 x 24"),
+    "boxes with a score for true ones": (
+        lambda: plots.boxes(X, FOUND), r"boxes: wanted \(N, K, 5\): class, x1.*got shape \(3, 1, 6\)",
+    ),
+    "found boxes of two pictures": (lambda: plots.boxes(X, BOXES, FOUND[:2]), "one for each of the 3 pictures"),
+    "classes of other pictures": (lambda: plots.painted(X, PAINT.mT), r"classes: wanted \(3, 20, 24\)"),
+    "a class below the ground": (lambda: plots.painted(X, PAINT - 1), "with -1 to 9"),
     "no window": (lambda: plots.window(X[0], 0), "1 or more, got 0"),
     "a map too large for numbers": (lambda: plots.numbers(rand(3, 9, 9)), "at most 16 channels of 8 x 8"),
     "gates of different length": (lambda: plots.gates({"a": rand(3), "b": rand(4)}), "a: 3, b: 4"),

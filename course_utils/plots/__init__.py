@@ -2,7 +2,8 @@
 
 A drawing function returns a figure whose `alt` says in words what it shows; `show(fig)` displays both.
 `hosts` draws the emblem, `cards` one socket of it with its facts, `flows` and `parts` the smaller diagrams in the same language,
-`views` pictures and maps, `numbers` small maps and gates, `checkup` what the doctor found, `dotplot`, `solved`,
+`views` pictures and maps, `scenes` boxes and classes of pixels, `numbers` small maps and gates, `checkup` what the doctor
+found, `dotplot`, `solved`,
 `panels`, `charts`, `depth`, `gains`, `growth`, `pareto` and `tradeoff` results; `look` the one style.
 """
 
@@ -20,10 +21,11 @@ from .numbers import gates, hand_gate, numbers
 from .panels import panels
 from .pareto import front, pareto
 from .parts import parts
+from .scenes import boxes, painted
 from .solved import solved
 from .tradeoff import tradeoff
 from .views import maps, pictures, window
 
-__all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "card", "checkup", "curves", "depth", "dots", "emblem", "front", "gains",
-           "gates", "growth", "hand_gate", "heat", "maps", "mechanism", "numbers", "panels", "pareto", "parts", "pictures",
-           "plain_host", "show", "solved", "style", "to_png", "tradeoff", "window"]
+__all__ = ["FAMILY_COLOURS", "MARKERS", "Drawing", "boxes", "card", "checkup", "curves", "depth", "dots", "emblem", "front",
+           "gains", "gates", "growth", "hand_gate", "heat", "maps", "mechanism", "numbers", "painted", "panels", "pareto",
+           "parts", "pictures", "plain_host", "show", "solved", "style", "to_png", "tradeoff", "window"]
