@@ -3,6 +3,7 @@
 import copy
 import math
 from collections import defaultdict
+from fractions import Fraction
 from statistics import fmean
 from types import MappingProxyType
 
@@ -322,6 +323,41 @@ def swapped_by_callable(net, new):
 
 BIASED = sum(n * (2 * c * c / 16 + c / 16 + c) for n, c in [(3, 256), (4, 512), (6, 1024), (3, 2048)])
 
+def curve_by_loop(right, total):
+    precision, recall, hits = [], [], 0
+    for k, hit in enumerate(right, start=1):
+        hits += hit
+        precision.append(hits / k)
+        recall.append(hits / total)
+    return precision, recall
+
+
+def curve_by_tensors(right, total):
+    hits = torch.tensor(right).double().cumsum(0)
+    return hits / torch.arange(1, len(right) + 1), hits / total
+
+
+def curve_by_counting(right, total):
+    parts = [right[:k] for k in range(1, len(right) + 1)]
+    return [p.count(True) / len(p) for p in parts], [p.count(True) / total for p in parts]
+
+
+def skip_by_interpolate(x, g, score):
+    g = F.interpolate(g, size=x.shape[2:], mode="nearest")
+    return x * score(torch.cat([x, g], 1)).sigmoid()
+
+
+def skip_by_index(x, g, score):
+    rows, columns = (torch.arange(n) * m // n for n, m in zip(x.shape[2:], g.shape[2:], strict=True))
+    return x * torch.sigmoid(score(torch.cat([x, g[:, :, rows][:, :, :, columns]], dim=1)))
+
+
+def skip_in_steps(skip, below, score):
+    below = nn.Upsample(size=tuple(skip.shape[2:]))(below)
+    logits = score(torch.cat((skip, below), dim=1))
+    return skip / (1 + torch.exp(-logits))
+
+
 RIGHT = {
     "socket_ratio": [16, (256 / 64) ** 2, (2 * 256 * 16) / (2 * 64 * 4)],
     "block_sockets": [branching, written_once, all_at_once],
@@ -344,6 +380,10 @@ RIGHT = {
     "gate_bytes": [lambda c, h, w: 12 * c * h * w, bytes_by_tensors,
                    lambda channels, height, width: 3 * channels * height * width * 4,
                    lambda c, h, w: sum(4 * c * h * w for _ in ("mean", "again", "product")), lambda *size: 12 * math.prod(size)],
+    "shifted_overlap": [2 / 3, 80 / 120, 0.667, Fraction(2, 3)],
+    "precision_recall": [curve_by_loop, curve_by_tensors, curve_by_counting,
+                         lambda right, total: np.array(curve_by_loop(right, total))],
+    "gated_skip": [skip_by_interpolate, skip_by_index, skip_in_steps],
     "pareto_front": [front, front_by_sorting, front_as_set, front_by_arrays, lambda points: tuple(front(points))],
     "settled": [settle, settle_norms_only, settle_by_modes, settle_in_inference, settle_from_a_batch],
     "leaks": [leaks_by_loop, leaks_by_bytes, leaks_by_distance, lambda train, test: torch.tensor(leaks_by_loop(train, test)),
