@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from course_utils import tasks
+from course_utils import hosts, tasks
+from course_utils.sockets import plug_in
 from course_utils.studies import used
 
 
@@ -28,7 +29,21 @@ def test_a_network_is_measured(name, monkeypatch):
     found = used.measured(name, 3)
     assert "torch" in found.pop("made")
     assert all(0 <= value <= 1 for value in found.values())
-    assert len(found) == (5 if name == "non-local after layer 3" else 9) and any("frozen" in words for words in found)
+    wanted = 5 if name == "non-local after layer 3" else 3 if "detector" in name else 9
+    assert len(found) == wanted and any("frozen" in words for words in found)
+
+
+def test_gates_of_a_detector_are_changed_one_way_at_a_time(monkeypatch):
+    """Catches a change that is measured without being made, and one that stays."""
+    torch.manual_seed(0)
+    net = hosts.Detector(10).eval()
+    plug_in(net, "spatial_gate", at="pre", unit="conv", layers="head*", input_size=64, start="as_made")
+    batch = tasks.make("find", 8)
+    outputs = []
+    monkeypatch.setattr(used, "predict", lambda net, x, chunk: outputs.append(net(x).detach()) or outputs[-1])
+    assert list(used.scores_of_boxes(net, batch)) == ["as trained", "frozen", "of another picture"]
+    assert not torch.equal(outputs[0], outputs[1]) and not torch.equal(outputs[1], outputs[2])
+    assert torch.equal(net(batch.x), outputs[0])
 
 
 def test_a_linear_rule_names_what_a_mean_tells_and_guesses_where_it_tells_nothing():
@@ -50,3 +65,11 @@ def test_the_file_holds_these_networks_and_the_same_changes_for_every_seed():
 def test_a_network_that_is_not_there_is_refused_by_name():
     with pytest.raises(ValueError, match="unknown network 'ECA'"):
         used.runs("ECA")
+
+
+def test_what_is_lost_is_counted_from_the_same_network_as_trained():
+    name = "non-local after layer 3"
+    runs, lost = used.runs(name), used.lost(name)
+    assert list(lost) == [words for words in runs if words != "as trained"]
+    assert lost["frozen"] == {seed: runs["frozen"][seed] - runs["as trained"][seed] for seed in runs["frozen"]}
+    assert all(value < -0.3 for value in lost["frozen"].values())

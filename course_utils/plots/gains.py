@@ -12,13 +12,14 @@ from .look import FAMILY_COLOURS, GREY, INK, MARKERS, new_figure, opening, style
 
 @styled
 def gains(differences: Mapping, costs: Mapping[str, str] | None = None, title: str | None = None, families: dict | None = None,
-          against: str = "plain"):
+          against: str = "plain", of: str = "accuracy"):
     """Paired differences in points, a row for each arm: every seed as a mark, the mean, its 95 % t-interval.
 
     Args:
-        differences: arm -> differences to the plain host in accuracy, one per seed; 0.01 is a point.
+        differences: arm -> differences to the plain host, one per seed; 0.01 is a point.
         costs: arm -> what it costs, in a few words; stands at the right end of the row.
         families: arm -> family, for colour and mark; otherwise the mechanism named in the arm decides.
+        of: what they are differences in.
     """
     if not isinstance(differences, Mapping) or not differences:
         raise ValueError(f"differences: wanted a dict arm -> values by seed, got {differences!r}")
@@ -45,11 +46,12 @@ def gains(differences: Mapping, costs: Mapping[str, str] | None = None, title: s
         words.append(f"{arm}: mean {mean:+.1f} points{interval}, {len(v)} seed{'s' * (len(v) > 1)}{'; ' + cost if cost else ''}.")
     ax.axvline(0, color=INK, linewidth=1.2, linestyle=(0, (5, 2)), zorder=1)
     pad = 0.06 * (max(shown) - min(shown)) or 0.5
-    ax.set(xlim=(min(shown) - pad, max(shown) + pad), ylim=(len(values) - 0.5, -0.5), xlabel=f"points more than {against}, "
-                                                                                             "same seed")
+    points = "points" if of == "accuracy" else f"points of {of}"
+    ax.set(xlim=(min(shown) - pad, max(shown) + pad), ylim=(len(values) - 0.5, -0.5),
+           xlabel=f"{points} more than {against}, same seed")
     ax.yaxis.set_ticks(range(len(values)), [f"{arm}   {v.mean():+.1f}" for arm, v in values.items()])
     ax.yaxis.set_tick_params(length=0)
     ax.xaxis.grid(True)
     ax.set_title("one mark per seed; bar: mean and 95 % t-interval; number: mean")
-    fig.alt = f"{opening(title)}Differences to {against} in points of accuracy, one mark per seed. {' '.join(words)}"
+    fig.alt = f"{opening(title)}Differences to {against} in points of {of}, one mark per seed. {' '.join(words)}"
     return fig

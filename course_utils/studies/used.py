@@ -1,4 +1,4 @@
-"""Does a trained network use its gates? Each is frozen, alone and with others, and scored again. Lessons 02, 03, 05.
+"""Does a trained network use its gates? Each is frozen, alone and with others, and scored again. Lessons 02, 03, 05, 15.
 
     python -m course_utils.studies.used          trains what data/used.json does not hold yet
     studies.used.runs("ECA after every convolution")      what was changed -> seed -> accuracy
@@ -26,6 +26,8 @@ from ..paths import DATA, shipped
 from ..runtime import best_device
 from ..tasks import Batch
 from ..train import fit, predict
+from .dense import BACKBONE, HEAD, SPATIAL
+from .scoring import asked, scoring
 from .trial import Trial, material, network
 
 PATH = DATA / "used.json"
@@ -35,6 +37,8 @@ NETWORKS = {
     "15x15 after every convolution": Trial("nearest", mechanism="spatial_gate", options={"kernel_size": 15}, start="as_made",
                                            steps=600),
     "non-local after layer 3": Trial("relate", mechanism="non_local", layers="layer3.*", start="as_made", steps=400),
+    "spatial gate at the head of a detector": Trial("find", "detector", **SPATIAL, **HEAD, steps=400, test_size=500),
+    "spatial gates in the backbone of a detector": Trial("find", "detector", **SPATIAL, **BACKBONE, steps=400, test_size=500),
 }
 SEEDS = {name: tuple(range(700, 705 if trial.task == "relate" else 703)) for name, trial in NETWORKS.items()}
 
@@ -60,6 +64,13 @@ def changes(net: nn.Module, labels: Tensor, layers: Sequence[int]) -> Iterator[t
     yield "all swapped", swapped(net, labels)      # each picture has the gates of one that asks for something else
 
 
+def changes_of_all(net: nn.Module) -> Iterator[tuple[str, AbstractContextManager]]:
+    """The same for a detector, in whose pictures many things are asked for at once."""
+    yield "as trained", nullcontext()
+    yield "frozen", frozen(net)
+    yield "of another picture", shuffled(net)
+
+
 def changes_of_maps(net: nn.Module) -> Iterator[tuple[str, AbstractContextManager]]:
     """The same for mixing, whose maps are (N, heads, places that ask, places that give)."""
     yield "as trained", nullcontext()
@@ -83,6 +94,15 @@ def scores(net: nn.Module, batch: Batch, labels: Tensor | None, layers: Sequence
     return found
 
 
+def scores_of_boxes(net: nn.Module, batch: Batch) -> dict[str, float]:
+    """What is changed -> AP on the batch, all of it in one pass."""
+    found = {}
+    for words, change in changes_of_all(net):
+        with change:
+            found[words] = round(scoring("find").metric(predict(net, batch.x, chunk=len(batch.x)), batch.y), 4)
+    return found
+
+
 def named(means: Tensor, labels: Tensor) -> float:
     """Means (N, C) -> share of right labels that a linear rule gives on the last three tenths of N, fitted on the others."""
     fit_on, a = len(means) * 7 // 10, torch.cat([means, torch.ones(len(means), 1)], 1)
@@ -91,23 +111,32 @@ def named(means: Tensor, labels: Tensor) -> float:
 
 
 def measured(name: str, seed: int) -> dict[str, float | str]:
-    """Train the network of that name with that seed; accuracy on unseen pictures, with each change, and where it was made."""
+    """Train the network of that name with that seed; what it scores on unseen pictures, with each change; where it was made."""
     trial, device = replace(NETWORKS[name], seed=seed), best_device()
     stream, test = material(trial, device)
     net = network(trial, device).to(device)
-    fit(net, stream, lr=trial.lr, progress=False)
+    fit(net, stream, lr=trial.lr, progress=False, **scoring(trial.task).fit)
     few = Batch(*(part[:PICTURES] for part in test))
     made = f"{device.type}, torch {torch.__version__}, {date.today()}"
+    if asked(trial.task) == "boxes":
+        return scores_of_boxes(net, few) | {"made": made}
     labels = None if REGISTRY[trial.mechanism].kind == "mixing" else cue(trial.task, few)
     return scores(net, few, labels) | {"made": made}
 
 
 def runs(name: str) -> dict[str, dict[int, float]]:
-    """What was changed -> seed -> accuracy of the recorded networks of that name."""
+    """What was changed -> seed -> accuracy (of a detector AP) of the recorded networks of that name."""
     recorded = json.loads(shipped(PATH).read_text("utf-8"))
     seeds = names.find("network", name, recorded)
     return {words: {int(seed): found[words] for seed, found in seeds.items()}
             for words in next(iter(seeds.values())) if words != "made"}
+
+
+def lost(name: str) -> dict[str, dict[int, float]]:
+    """What was changed -> seed -> how much more was scored than as trained."""
+    found = runs(name)
+    return {words: {seed: value - found["as trained"][seed] for seed, value in seeds.items()}
+            for words, seeds in found.items() if words != "as trained"}
 
 
 def main() -> None:
