@@ -6,7 +6,7 @@ import torch
 from course_utils import attention, cost
 from course_utils.hosts import RedPatchHost, SmallHost
 from course_utils.studies import Trial, network
-from course_utils.studies.controls import CONTROLS, Added, CooledDynamicConv, LargeConv
+from course_utils.studies.controls import CONTROLS, Added, CooledDynamicConv, LargeConv, OneNumber
 from course_utils.studies.follow import confirmed, named_in, residual
 from course_utils.tasks import make
 
@@ -31,6 +31,16 @@ def test_a_large_convolution_reaches_k_pixels_and_leaves_channels_alone():
     change = LargeConv(3, 15)(x) - x
     rows, columns = change[0, 1].nonzero().T
     assert not change[0, [0, 2]].any() and (rows.min(), rows.max(), columns.min(), columns.max()) == (3, 17, 3, 17)
+
+
+def test_one_number_begins_as_nothing_and_is_the_same_for_all_pictures_channels_and_places():
+    control, x = OneNumber(3), torch.randn(2, 3, 4, 5)
+    assert torch.equal(control(x), x) and cost.parameters(control) == 1
+    control(x).sum().backward()
+    assert control.b.grad != 0
+    with torch.no_grad():
+        control.b.fill_(1.0)
+    torch.testing.assert_close(control(x) / x, torch.full_like(x, 2 * torch.tensor(1.0).sigmoid().item()))
 
 
 def test_the_temperature_falls_in_a_line_while_it_trains_and_at_no_other_time():

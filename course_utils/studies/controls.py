@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -84,11 +85,31 @@ class Pointwise(nn.Module):
         return x + self.excite(F.relu(self.squeeze(x)))              # (N, C, H, W)
 
 
+class OneNumber(nn.Module):
+    """A gate that looks at nothing: y = 2 sigmoid(b) x, with one learned number for all pictures, channels and places.
+
+    It begins at exactly x, as a gate with the identity start, and goes as far: from 0 to 2. What it gains, no looking gains.
+
+    Args:
+        channels: C of the map, for the sake of the call.
+
+    Parameters: 1.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.b = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * torch.sigmoid(self.b) * x
+
+
 # Name of a trial's mechanism -> what makes it. The names are none of attention.REGISTRY.
 CONTROLS: dict[str, Callable[..., nn.Module]] = {
     "se_added": partial(Added, made="se"),
     "spatial_gate_added": partial(Added, made="spatial_gate"),
     "large_conv": LargeConv,
     "pointwise": Pointwise,
+    "one_number": OneNumber,
     "cooled_dynamic_conv": CooledDynamicConv,
 }
