@@ -1,4 +1,4 @@
-"""Every mechanism that timm has too, with the options that make both one function: what is timed must be the same work.
+"""Every mechanism that timm or torchvision has too, with the options that make both one function: what is timed is the same work.
 
 Shared by test_against_timm.py and compare.py.
 """
@@ -9,11 +9,23 @@ import copy
 from collections.abc import Callable
 
 import torch
-from timm.layers import CondConv2d, EcaModule, GatherExcite, GlobalContext, NonLocalAttn, SelectiveKernel, SEModule, SplitAttn
+from timm.layers import (
+    CondConv2d,
+    EcaModule,
+    EffectiveSEModule,
+    GatherExcite,
+    GlobalContext,
+    NonLocalAttn,
+    SelectiveKernel,
+    SEModule,
+    SplitAttn,
+)
 from timm.layers.bottleneck_attn import BottleneckAttn
 from timm.layers.cbam import CbamModule, ChannelAttn, SpatialAttn
 from timm.layers.coord_attn import CoordAttn
+from timm.layers.grn import GlobalResponseNorm
 from torch import Tensor, nn
+from torchvision.ops import DeformConv2d
 
 from course_utils import attention
 
@@ -31,6 +43,19 @@ class RoutedCondConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x, torch.sigmoid(self.router(x.mean((2, 3)))))
+
+
+class Deformed(nn.Module):
+    """torchvision's DeformConv2d gets offsets and mask from outside; with our convolution before it, the work is equal."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.look = nn.Conv2d(channels, 27, 3, padding=1)
+        self.conv = DeformConv2d(channels, channels, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        told = self.look(x)
+        return self.conv(x, told[:, :18], told[:, 18:].sigmoid())
 
 
 def global_context(channels: int) -> nn.Module:
@@ -53,6 +78,9 @@ PAIRS: dict[str, Callable[[int, tuple[int, int]], tuple[dict, nn.Module]]] = {
     "bot": lambda c, hw: ({"size": hw}, BottleneckAttn(c, feat_size=hw, scale_pos_embed=True)),
     "sk": lambda c, hw: ({}, SelectiveKernel(c, split_input=False, rd_channels=max(c // 16, 32))),
     "split": lambda c, hw: ({}, SplitAttn(c, norm_layer=nn.BatchNorm2d)),
+    "ese": lambda c, hw: ({}, EffectiveSEModule(c)),
+    "grn": lambda c, hw: ({}, GlobalResponseNorm(c, channels_last=False)),
+    "deform_conv": lambda c, hw: ({}, Deformed(c)),
     "condconv": lambda c, hw: ({}, RoutedCondConv(c)),
 }
 
