@@ -113,6 +113,17 @@ def test_a_trend_is_a_difference_of_differences_by_seed():
         Study("x", "Lesson 99: x.", STUDY.base, ARMS, trends=[("pre", "plain", "psot", "plain")])
 
 
+def test_what_is_gained_is_counted_from_the_same_seed():
+    """Catches pairs of different seeds, and an arm that is told without a pair."""
+    ends = {("plain", 1): 0.5, ("plain", 2): 0.7, ("pre", 1): 0.6, ("pre", 2): 0.65, ("post", 3): 0.9}
+    results = [Result(STUDY.trial(arm, seed), value, 1.0, 1) for (arm, seed), value in ends.items()]
+    found = verdict.gained(STUDY, results)
+    assert found == {"pre": {1: pytest.approx(0.1), 2: pytest.approx(-0.05)}}
+    assert verdict.gained(STUDY, results, "accuracy", over="pre")["plain"] == {1: pytest.approx(-0.1), 2: pytest.approx(0.05)}
+    with pytest.raises(ValueError, match="unknown arm 'plian'"):
+        verdict.gained(STUDY, results, over="plian")
+
+
 # ---- a study stays what it was
 
 def test_a_study_that_changed_after_its_first_run_is_refused(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median, stdev
 
-from .. import stats
+from .. import names, stats
 from ..stats import Difference, Share
 from .study import Study
 from .trial import Result
@@ -117,6 +117,17 @@ def arms(study: Study, results: Iterable[Result]) -> list[Arm]:
 def less(ours: Mapping[int, float], control: Mapping[int, float]) -> dict[int, float]:
     """Seed -> ours - control, over the seeds that both have."""
     return {seed: ours[seed] - control[seed] for seed in sorted(ours.keys() & control.keys())}
+
+
+def gained(study: Study, results: Iterable[Result], outcome: str | None = None,
+           over: str = "plain") -> dict[str, dict[int, float]]:
+    """Arm -> seed -> how much more than the arm `over` with the same seed; arms that have no pair yet are left out.
+
+    `outcome`: one of the study's; None: the first.
+    """
+    runs = study.runs(list(results), outcome=outcome)
+    control = names.find("arm", over, runs)
+    return {arm: more for arm in runs if arm != over and (more := less(runs[arm], control))}
 
 
 def verdicts(study: Study, results: Iterable[Result], outcome: str | None = None) -> list[Verdict]:
