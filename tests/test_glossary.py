@@ -53,7 +53,7 @@ def test_the_words_that_lessons_lean_on_are_there():
 def test_a_meaning_is_one_or_two_plain_sentences(term):
     sentences = re.split(r"(?<=[.?])\s+(?=[A-Z])", term.means)
     assert 1 <= len(sentences) <= 2 and term.means.endswith(".") and len(term.means.split()) <= 50
-    assert term.lesson in make_glossary.lessons()
+    assert term.lesson in {f"{number:02d}" for number in range(17)}
 
 
 @pytest.mark.parametrize("term", TERMS, ids=lambda term: term.name)

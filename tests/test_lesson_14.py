@@ -16,6 +16,8 @@ LESSON = Path(__file__).resolve().parents[1] / "notebooks" / "14_keep_it_simple.
 
 
 def source(beginning: str) -> str:
+    if not LESSON.exists():
+        pytest.skip("this copy of the course has no lesson 14")
     cells = json.loads(LESSON.read_text("utf-8"))["cells"]
     return next(text for c in cells if c["cell_type"] == "code" and (text := "".join(c["source"])).startswith(beginning))
 
