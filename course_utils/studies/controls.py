@@ -105,7 +105,7 @@ class OneNumber(nn.Module):
 
 
 class Balance(nn.Module):
-    """A sum of two maps that looks at neither: y = w a + (2 - w) b, w = 2 sigmoid(v), with one number v to learn. AFF without eyes.
+    """A sum of two maps that looks at neither: y = w a + (2 - w) b, w = 2 sigmoid(v), and v one learned number. Blind AFF.
 
     It begins at exactly a + b.
 
