@@ -142,6 +142,7 @@ def from_gift(text):
             category = last_of(block.removeprefix("$CATEGORY: "))
             continue
         name, rest = re.fullmatch(r"(?s)::((?:\\.|[^:\\])+)::\[html\](.*)", block).groups()
+        assert not any(own and sign == ":" for sign, own in signs(rest)), "older readers take a colon for the end of a name"
         opened = [i for i in range(len(rest)) if rest[i] == "{" and not re.search(r"(?<!\\)(\\\\)*\\$", rest[:i])]
         closed = [i for i in range(len(rest)) if rest[i] == "}" and not re.search(r"(?<!\\)(\\\\)*\\$", rest[:i])]
         assert len(opened) == len(closed) == 1 and closed[0] == len(rest) - 1

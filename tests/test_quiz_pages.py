@@ -35,7 +35,7 @@ def test_a_page_has_every_question_and_a_fold_for_each_option():
     page = quiz.folded("02")
     lesson = quiz.read("02")
     assert re.findall(r"(?m)^\*\*Question (\d+)\*\*", page) == [str(i + 1) for i in range(len(lesson.questions))]
-    folds = re.findall(r"(?s)<details><summary>(\w)</summary>\n\n(.*?)\n\n</details>\n", page)
+    folds = re.findall(r"(?s)<details><summary>You chose (\w)</summary>\n\n(.*?)\n\n</details>\n", page)
     wanted = [(letter, option) for q in lesson.questions for letter, option in zip("ABCD", q.options, strict=False)]
     assert [letter for letter, _ in folds] == [letter for letter, _ in wanted]
     for (_, text), (_, option) in zip(folds, wanted, strict=True):

@@ -76,5 +76,5 @@ def block(number: int, question: Question, source: str) -> str:
     return "\n\n".join([
         f"**Question {number}** · difficulty {question.difficulty} of 3{source}", question.asks,
         "\n".join(f"- **{letter}** {option.says}" for letter, option in options),
-        *(f"<details><summary>{letter}</summary>\n\n{'**Right.** ' if option.right else '**No.** '}{option.why}\n\n"
+        *(f"<details><summary>You chose {letter}</summary>\n\n{'**Right.** ' if option.right else '**No.** '}{option.why}\n\n"
           + (f"{place}\n\n" if option.right else "") + "</details>" for letter, option in options)]) + "\n"
