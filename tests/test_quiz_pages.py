@@ -8,6 +8,8 @@ import pytest
 from course_utils import quiz
 from course_utils.quiz import exchange
 
+FIRST, SECOND, *OTHERS = quiz.lessons()      # a teacher may have taken lessons out
+
 QUESTION = '''lesson = "{number}"
 title = "A toy"
 
@@ -32,8 +34,7 @@ def toy_bank(folder, *numbers):
 # ---- folded into a page
 
 def test_a_page_has_every_question_and_a_fold_for_each_option():
-    page = quiz.folded("02")
-    lesson = quiz.read("02")
+    page, lesson = quiz.folded(SECOND), quiz.read(SECOND)
     assert re.findall(r"(?m)^\*\*Question (\d+)\*\*", page) == [str(i + 1) for i in range(len(lesson.questions))]
     folds = re.findall(r"(?s)<details><summary>You chose (\w)</summary>\n\n(.*?)\n\n</details>\n", page)
     wanted = [(letter, option) for q in lesson.questions for letter, option in zip("ABCD", q.options, strict=False)]
@@ -43,14 +44,14 @@ def test_a_page_has_every_question_and_a_fold_for_each_option():
     outside = re.sub(r"(?s)<details>.*?</details>", "", page)
     for q in lesson.questions:
         assert q.asks in outside and all(f"** {option.says}\n" in outside for option in q.options)
-        assert page.count(f"Lesson 02, *{q.where}*: {q.tests}") == 1 and q.tests not in outside
+        assert page.count(f"Lesson {SECOND}, *{q.where}*: {q.tests}") == 1 and q.tests not in outside
     assert "**Right.**" not in outside
 
 
 def test_the_pages_of_two_lessons_stand_below_their_titles():
-    page = quiz.markdown(["00", "02"])
-    assert re.findall(r"(?m)^## (.+)$", page) == [f"{n} · {quiz.read(n).title}" for n in ("00", "02")]
-    assert page.endswith(quiz.folded("02"))
+    page = quiz.markdown([FIRST, OTHERS[0]])
+    assert re.findall(r"(?m)^## (.+)$", page) == [f"{n} · {quiz.read(n).title}" for n in (FIRST, OTHERS[0])]
+    assert page.endswith(quiz.folded(OTHERS[0]))
 
 
 # ---- asked again
@@ -71,14 +72,16 @@ def test_recalled_questions_are_one_three_and_six_lessons_old():
 
 
 def test_early_lessons_recall_what_there_is_and_the_first_nothing():
-    assert quiz.recall("00") == ""
-    assert [recalled(lesson)[0] for lesson in ("01", "02", "04")] == [["00"] * 3, ["01", "00", "01"], ["03", "01", "02"]]
+    third, _, fifth = OTHERS[:3]
+    assert quiz.recall(FIRST) == ""
+    assert recalled(SECOND)[0] == [FIRST] * 3 and recalled(third)[0] == [SECOND, FIRST, SECOND]
+    assert recalled(fifth)[0] == [OTHERS[1], SECOND, third]
 
 
 def test_no_question_comes_again_twice_and_the_choice_stays():
     asked = [question for lesson in quiz.lessons() for question in recalled(lesson)[1]]
     assert len(set(asked)) == len(asked) == 3 * (len(quiz.lessons()) - 1)
-    assert quiz.recall("09") == quiz.recall("09")
+    assert quiz.recall(OTHERS[-1]) == quiz.recall(OTHERS[-1])
 
 
 def test_recall_takes_what_is_there(tmp_path):
@@ -98,6 +101,6 @@ def test_recall_says_what_it_wants(lesson, n, words):
 def test_pages_need_nothing_that_a_learner_has_not_got(monkeypatch):
     monkeypatch.setitem(sys.modules, "mistune", None)
     exchange.renderer.cache_clear()
-    assert quiz.folded("00") and quiz.recall("01")
+    assert quiz.folded(FIRST) and quiz.recall(SECOND)
     with pytest.raises(ImportError, match=r'pip install -e "\.\[teach\]"'):
-        quiz.gift(["00"])
+        quiz.gift([FIRST])
