@@ -14,7 +14,7 @@ ROOT = Path(course_utils.__file__).resolve().parent
 # given, and knows of the mechanisms only the colours of their families; a receipt of `sockets` shows its picture with it.
 FLOORS = (
     {"names": (), "paths": (), "tables": (), "stats": (), "hosts": (), "teach": ()},
-    {"runtime": ("names",), "attention": ("names",), "scores": ("hosts",)},
+    {"runtime": ("names",), "attention": ("names",), "scores": ("hosts",), "progress": ("paths", "tables")},
     {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention")},
     {"train": ("runtime", "tasks"), "widgets": ("runtime", "plots")},
     {"cost": ("tables", "train")},
