@@ -90,10 +90,10 @@ def exercises(cells: list[dict]) -> tuple[Exercise, ...]:
     box, boxes, answers, checks = (None, None), {}, {}, {}
     for cell in cells:
         source, meta = text(cell, "source"), part(part(cell, "metadata", dict), "nbgrader", dict)
-        if cell.get("cell_type") == "markdown" and (heads := [*HEADING.finditer(source)]):
-            box = heads[-1], BOX.search(source, heads[-1].end())
+        if cell.get("cell_type") == "markdown" and (head := HEADING.search(source)):
+            box = head, BOX.search(source)
         name, kind = part(meta, "grade_id", str), (bool(meta.get("solution")), bool(meta.get("grade")))
-        if cell.get("cell_type") != "code" or kind not in ((True, False), (False, True)):
+        if cell.get("cell_type") != "code" or kind != (True, False) and (kind != (False, True) or not name.endswith("_check")):
             continue
         sort, name = (answers, name) if kind[0] else (checks, name.removesuffix("_check"))
         sort.setdefault(name, []).append(cell)
@@ -136,7 +136,7 @@ def gather(places: list | tuple = ()) -> dict[str, Any]:
     lessons, others, broken = [], {}, {}
     for place in map(Path, places or [default if default.is_dir() else Path.cwd()]):
         inside = sorted(place.glob("*.ipynb")) if place.is_dir() else [place]
-        files.update({path.resolve(): path for path in inside if path.resolve() not in files})
+        files.update({path.resolve(): path for path in inside})
         if not inside:
             others[str(place)] = "has no notebooks in it; its own folders are not searched."
     for path in files.values():

@@ -168,6 +168,10 @@ def test_a_copy_is_known_by_its_title(tmp_path):
     assert (lesson.number, lesson.title) == ("00", "00 · Start here (Copy of lesson.ipynb)")
     assert [e.title for e in lesson.exercises] == ["Recall", "Find the fault", "Investigate"]
     assert states(lesson)[1] == "not checked", "the second half of the answer ran after the check"
+    again = copy.deepcopy(next(cell for cell in nb.cells if cell.source == "check.apply_gate(apply_gate)"))
+    again.execution_count, again.id = 9, "again"
+    nb.cells.append(again)
+    assert states(read(nb, tmp_path))[1] == "solved", "the check was copied to the end, and ran there"
 
 
 @pytest.mark.full
@@ -205,6 +209,16 @@ def book(number="03", title="Made up", states=("not tried",), importance=("core"
             cells.append({"cell_type": kind, "metadata": {"nbgrader": mark} if mark else {}, "source": words,
                           **({"outputs": out, "execution_count": None} if mark else {})})
     return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def test_a_teachers_own_tasks_are_no_exercises(tmp_path):
+    """nbgrader's cells that are graded by hand, given, or tests of nothing that is asked here."""
+    nb, _ = first_lesson()
+    for k, (grade, solution) in enumerate([(True, True), (False, False), (True, False)]):
+        cell = nbformat.v4.new_code_cell("1 + 1")
+        cell.metadata["nbgrader"] = {"grade_id": f"own{k}", "grade": grade, "solution": solution, "locked": not solution}
+        nb.cells.append(cell)
+    assert len(read(nb, tmp_path).exercises) == 3
 
 
 def put(folder, **books):
@@ -293,7 +307,8 @@ def test_an_empty_folder_is_said_to_be_one(inside, tmp_path, capsys):
 
 def test_a_file_that_is_not_there_and_one_named_twice(tmp_path, capsys):
     put(tmp_path, one=book(states=("solved",)))
-    status, said = output(capsys, tmp_path / "one.ipynb", tmp_path, tmp_path / "none.ipynb")
+    (tmp_path / "inside").mkdir()
+    status, said = output(capsys, tmp_path / "inside" / ".." / "one.ipynb", tmp_path, tmp_path / "none.ipynb")
     assert status == 1 and "Solved: 1 of 1," in said
     assert f"{tmp_path / 'none.ipynb'} cannot be read (No such file or directory)" in said
 
