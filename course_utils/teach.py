@@ -1,6 +1,7 @@
 """For teachers: solution, grading and student versions of a lesson, all made from the lesson itself.
 
     python -m course_utils.teach student notebooks/*.ipynb --out build/student
+    python -m course_utils.teach quiz --format moodle -o quiz.xml      (the questions: see course_utils.quiz)
 
 solution: exercises answered, checks asserted; runs through. grading: the same without its Solution folds,
 the source for nbgrader's own commands. student: what nbgrader makes of that; stops at its first exercise.
@@ -26,6 +27,9 @@ try:
 except ImportError as error:
     raise ImportError('course_utils.teach needs nbformat. Do: pip install -e ".[teach]"') from error
 
+from . import quiz
+
+OTHERS = {"quiz": quiz.main}  # commands that make no version of a lesson: name -> main(argv)
 BEGIN, END, STUB = "### BEGIN SOLUTION", "### END SOLUTION", "raise NotImplementedError()"
 MARK = re.compile(r"(?m)^.*\b(BEGIN|END) SOLUTION.*\n?")
 SOLUTION_FOLD = re.compile(r"(?i)<details\b[^>]*>\s*<summary\b[^>]*>(?:[^\w<]|<[^>]*>)*solution")
@@ -181,8 +185,12 @@ def student_version(nb):
 
 
 def main(argv: list[str] | None = None) -> None:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] and argv[0] in OTHERS:
+        return OTHERS[argv[0]](argv[1:])
     make = dict(solution=solution_version, grading=grading_version, student=student_version)
-    parser = argparse.ArgumentParser(prog="python -m course_utils.teach", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m course_utils.teach", description=__doc__.split("\n")[0],
+                                     epilog=f"Other commands, each with a --help of its own: {', '.join(OTHERS)}.")
     parser.add_argument("version", choices=make)
     parser.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="names stay as they are")

@@ -3,7 +3,6 @@
 import copy
 import math
 from collections import defaultdict
-from fractions import Fraction
 from statistics import fmean
 from types import MappingProxyType
 
@@ -380,7 +379,6 @@ RIGHT = {
     "gate_bytes": [lambda c, h, w: 12 * c * h * w, bytes_by_tensors,
                    lambda channels, height, width: 3 * channels * height * width * 4,
                    lambda c, h, w: sum(4 * c * h * w for _ in ("mean", "again", "product")), lambda *size: 12 * math.prod(size)],
-    "shifted_overlap": [2 / 3, 80 / 120, 0.667, Fraction(2, 3)],
     "precision_recall": [curve_by_loop, curve_by_tensors, curve_by_counting,
                          lambda right, total: np.array(curve_by_loop(right, total))],
     "gated_skip": [skip_by_interpolate, skip_by_index, skip_in_steps],

@@ -46,7 +46,7 @@ def test_docstring_says_what_a_reader_needs(name):
     first, second = doc.split("\n")[:2]
     assert first.endswith(".") and not second
     assert cls.paper and cls.paper.lower() in doc.lower()
-    assert re.search(r"(Taught|Named) in lesson 0[2-7]", doc)
+    assert re.search(r"(Taught|Named) in lesson (0[2-7]|15)", doc)
     assert "Parameters: " in doc and "Raises:" in doc and "ValueError" in doc
     assert re.search(rf"\b{OUTPUT.get(name, 'y')} += ", doc)
     assert cls.compared and all(word in doc for word in cls.compared.split(", "))

@@ -13,9 +13,10 @@ ROOT = Path(course_utils.__file__).resolve().parent
 # Room -> the rooms that it may import, from the ground up: a room stands above all that it imports. `plots` draws what it is
 # given, and knows of the mechanisms only the colours of their families; a receipt of `sockets` shows its picture with it.
 FLOORS = (
-    {"names": (), "paths": (), "tables": (), "stats": (), "hosts": (), "teach": ()},
-    {"runtime": ("names",), "attention": ("names",), "scores": ("hosts",), "progress": ("paths", "tables")},
-    {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention")},
+    {"names": (), "paths": (), "tables": (), "stats": (), "hosts": ()},
+    {"runtime": ("names",), "attention": ("names",), "scores": ("hosts",), "quiz": ("names", "paths"),
+     "progress": ("paths", "tables")},
+    {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention"), "teach": ("quiz",)},
     {"train": ("runtime", "tasks"), "widgets": ("runtime", "plots")},
     {"cost": ("tables", "train")},
     {"sockets": ("names", "stats", "tables", "attention", "plots", "cost")},      # its doctor counts, and asks for the price

@@ -43,6 +43,16 @@ def test_one_number_begins_as_nothing_and_is_the_same_for_all_pictures_channels_
     torch.testing.assert_close(control(x) / x, torch.full_like(x, 2 * torch.tensor(1.0).sigmoid().item()))
 
 
+def test_a_balance_of_two_maps_begins_as_their_sum_and_takes_from_one_what_it_gives_the_other():
+    control, a, b = CONTROLS["balance"](3, 3), torch.randn(2, 3, 4, 5), torch.randn(2, 3, 4, 5)
+    assert torch.equal(control(a, b), a + b) and cost.parameters(control) == 1
+    with torch.no_grad():
+        control.v.fill_(2.0)
+    w = 2 * torch.sigmoid(torch.tensor(2.0)).item()
+    torch.testing.assert_close(control(a, b), w * a + (2 - w) * b)
+    torch.testing.assert_close(control(a, a), 2 * a)
+
+
 def test_the_temperature_falls_in_a_line_while_it_trains_and_at_no_other_time():
     module, x, seen = CooledDynamicConv(4, cool=10), torch.randn(2, 4, 5, 5), []
     for _ in range(13):

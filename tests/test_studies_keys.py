@@ -51,7 +51,7 @@ KEPT = {
     "07_by_hand": (16, "d6b236c88adbdf4f"),
     "07_limits": (15, "b08b3e4bc4d291bf"),
     "15_find": (128, "d6c30e752ab74d30"), "15_paint": (80, "9b058277e515c373"),
-    "15_find_again": (72, "3827c842da3ba283"),
+    "15_find_again": (64, "94433db1b5e5609d"),
 }
 
 LITERAL = {

@@ -25,7 +25,7 @@ import json
 from pathlib import Path
 import torch, torchvision
 import course_utils
-from course_utils import attention, paths, setup, studies, tasks
+from course_utils import attention, paths, quiz, setup, studies, tasks
 from course_utils.sockets import plug_in, unplug
 
 setup()
@@ -40,7 +40,7 @@ print("SEEN", json.dumps({
     "package": course_utils.__file__, "data": str(paths.DATA), "own": str(paths.own_folder()),
     "batch": list(batch.x.shape), "results": len(results),
     "studies": sorted(path.stem for path in paths.RESULTS.glob("*.jsonl")),
-    "plugged": [len(receipt), same, unplug(net)],
+    "plugged": [len(receipt), same, unplug(net)], "asked": quiz.lessons(),
     "licences": "CC BY 4.0" in (paths.DATA / "README.md").read_text("utf-8")}))
 """
 RECORDED = sorted(path.stem for path in (ROOT / "data" / "results").glob("*.jsonl"))
@@ -133,7 +133,7 @@ def test_the_wheel_works_by_itself_in_an_empty_folder(installed, tmp_path):
     assert installed.parents[1] in package.parents and ROOT not in package.parents
     assert Path(told["data"]) == package / "data" and Path(told["own"]) == tmp_path
     assert told["batch"] == [4, 3, 56, 56] and told["results"] == 10 and told["studies"] == RECORDED and told["licences"]
-    assert told["plugged"] == [8, True, 8]
+    assert told["plugged"] == [8, True, 8] and told["asked"] == sorted(p.stem for p in (ROOT / "data" / "quiz").glob("*.toml"))
     assert not list(tmp_path.iterdir()), "it wrote something unasked"
 
 

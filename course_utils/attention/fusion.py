@@ -1,4 +1,4 @@
-"""Attention where two maps meet: how much of each, for every channel at every position. Lesson 04."""
+"""Attention where two maps meet: how much of each, for every channel at every position. Lesson 15."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def weighed(s: Tensor, local: nn.Module, whole: nn.Module, run: Run = run_plain)
 class AFF(Gate):
     """Attentional feature fusion: where two maps are added, weigh them against each other, value by value.
 
-    Dai et al., WACV 2021, arXiv 2009.14082.   Named in lesson 04.
+    Dai et al., WACV 2021, arXiv 2009.14082.   Taught in lesson 15.
 
         s = x + y                                          (N, C, H, W)    the two maps; of one map s = x
         L = BN(W2 relu(BN(W1 s + b1)) + b2)                (N, C, H, W)    at every position by itself
@@ -89,7 +89,7 @@ class AFF(Gate):
 class IAFF(AFF):
     """Iterative attentional feature fusion: the weights of the two maps come from a first fusion, not from their plain sum.
 
-    Dai et al., WACV 2021, arXiv 2009.14082.   Named in lesson 04.
+    Dai et al., WACV 2021, arXiv 2009.14082.   Taught in lesson 15.
 
         u = 2 M1(x + y) * x + 2 (1 - M1(x + y)) * y       (N, C, H, W)    a first AFF; of one map u = M1(x) * x
         w = M2(u)                                         (N, C, H, W)    M1, M2: sigmoid(L + G), each as in AFF

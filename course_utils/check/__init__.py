@@ -21,7 +21,7 @@ from .lesson_12 import holm_adjusted, paired_gain, seed_factor
 from .lesson_13 import swap
 from .lesson_13_widths import squeeze_width
 from .lesson_14 import diagnoses, gate_bytes, pareto_front, settled
-from .lesson_15 import gated_skip, precision_recall, shifted_overlap
+from .lesson_15 import gated_skip, precision_recall
 from .lesson_16 import balanced, leaks, verdict_word
 
 __all__ = ["apply_gate", "attend", "balanced", "best_of_one", "block_sockets", "can_compare", "channel_means", "comparison",
@@ -29,5 +29,5 @@ __all__ = ["apply_gate", "attend", "balanced", "best_of_one", "block_sockets", "
            "gated_signal", "gated_skip", "guess_among", "hit_share", "holm_adjusted", "identity_mask", "identity_start",
            "inside_outside", "largest_map", "last_stage_share", "leaks", "look_at", "matched_width", "mended_mixture",
            "mended_transformer", "mix_places", "paired_gain", "pareto_front", "precision_recall", "se", "seed_factor",
-           "seen_pixels", "settled", "shifted_overlap", "simam", "socket_ratio", "spatial_gate", "squeeze_width", "swap",
+           "seen_pixels", "settled", "simam", "socket_ratio", "spatial_gate", "squeeze_width", "swap",
            "verdict_word", "whose_gate", "window_of"]

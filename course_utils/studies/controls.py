@@ -104,6 +104,26 @@ class OneNumber(nn.Module):
         return 2 * torch.sigmoid(self.b) * x
 
 
+class Balance(nn.Module):
+    """A sum of two maps that looks at neither: y = w a + (2 - w) b, w = 2 sigmoid(v), and v one learned number. Blind AFF.
+
+    It begins at exactly a + b.
+
+    Args:
+        channels, others: C of the two maps, for the sake of the call.
+
+    Parameters: 1.
+    """
+
+    def __init__(self, channels: int, others: int | None = None):
+        super().__init__()
+        self.v = nn.Parameter(torch.zeros(()))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        w = 2 * torch.sigmoid(self.v)
+        return w * a + (2 - w) * b
+
+
 # Name of a trial's mechanism -> what makes it. The names are none of attention.REGISTRY.
 CONTROLS: dict[str, Callable[..., nn.Module]] = {
     "se_added": partial(Added, made="se"),
@@ -111,5 +131,6 @@ CONTROLS: dict[str, Callable[..., nn.Module]] = {
     "large_conv": LargeConv,
     "pointwise": Pointwise,
     "one_number": OneNumber,
+    "balance": Balance,
     "cooled_dynamic_conv": CooledDynamicConv,
 }
