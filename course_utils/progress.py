@@ -132,9 +132,10 @@ def gather(places: list | tuple = ()) -> dict[str, Any]:
         `lessons` in order; `next`, the first open exercise, core before the others, and its lesson, or None; and by file
         why it is no lesson: `others` of notebooks, `broken` of what is none.
     """
-    default, files = paths.own_folder() / "notebooks", {}
-    lessons, others, broken = [], {}, {}
-    for place in map(Path, places or [default if default.is_dir() else Path.cwd()]):
+    default, here = paths.own_folder() / "notebooks", Path.cwd()
+    default = default.relative_to(here) if default.is_relative_to(here) else default      # names to be read, not a machine's
+    files, lessons, others, broken = {}, [], {}, {}
+    for place in map(Path, places or [default if default.is_dir() else here]):
         inside = sorted(place.glob("*.ipynb")) if place.is_dir() else [place]
         files.update({path.resolve(): path for path in inside})
         if not inside:
@@ -156,8 +157,7 @@ def gather(places: list | tuple = ()) -> dict[str, Any]:
 
 
 def told(found: dict[str, Any]) -> tuple[list[list[str]], str]:
-    """A row a lesson: how many are solved, and the numbers of the others; and what stands below the table: the sum, what to do
-    next, what was left wrong, and what is no lesson."""
+    """A row a lesson, and what stands below the table: the sum, what to do next, what was left wrong, what is no lesson."""
     rows = [[lesson.title, f"{sum(e.state == 'solved' for e in lesson.exercises)} of {len(lesson.exercises)}",
              *(", ".join(e.number for e in lesson.exercises if e.state == state) for state in STATES[1:])]
             for lesson in found["lessons"]]

@@ -317,6 +317,10 @@ def test_by_default_it_reads_the_lessons_of_the_course(capsys, monkeypatch, tmp_
     put(tmp_path, mine=book("05"))
     monkeypatch.chdir(tmp_path)
     assert len(progress.gather()["lessons"]) == len(LESSONS)
+    for folder, name in (ROOT, "notebooks/00_start_here.ipynb"), (ROOT / "notebooks", "00_start_here.ipynb"):
+        monkeypatch.chdir(folder)
+        assert Path(progress.gather()["lessons"][0].file) == Path(name), "what is stored below a cell names no machine's folders"
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(paths, "own_folder", Path.cwd)      # from a wheel
     assert [lesson.number for lesson in progress.gather()["lessons"]] == ["05"]
 
