@@ -14,7 +14,8 @@ ROOT = Path(course_utils.__file__).resolve().parent
 # given, and knows of the mechanisms only the colours of their families; a receipt of `sockets` shows its picture with it.
 FLOORS = (
     {"names": (), "paths": (), "tables": (), "stats": (), "hosts": ()},
-    {"runtime": ("names",), "attention": ("names",), "scores": ("hosts",), "quiz": ("names", "paths")},
+    {"runtime": ("names",), "attention": ("names",), "scores": ("hosts",), "quiz": ("names", "paths"),
+     "progress": ("paths", "tables")},
     {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention"), "teach": ("quiz",)},
     {"train": ("runtime", "tasks"), "widgets": ("runtime", "plots")},
     {"cost": ("tables", "train")},

@@ -607,18 +607,78 @@ def test_the_exercises_of_a_lesson_are_well_formed(path):
         assert len(words) > 3, f"{e.grade_id}: some words after the code of the solution"
 
 
-BOX = re.compile(r"^Difficulty [1-5] of 5, \d+ minutes, (core|good to know|extra; no single answer)\.", re.M)
+BOX = re.compile(r"### Exercise ([1-9]) · \S[^\n]*\n\n"
+                 r"Difficulty [1-5] of 5, (?!0|1 )\d\d? minutes, (core|good to know|extra; no single answer)\. \S")
+
+
+def wrong_boxes(nb):
+    """What is not said as everywhere: how hard an exercise is, how long it takes and how important it is."""
+    found, importance = teach.exercises(nb), []
+    texts = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
+    headings = re.findall(r"(?mi)^#+ .*\bexercise\b.*", "\n".join(texts))
+    if len(headings) != len(found):
+        yield f"{len(found)} exercises under {headings}"
+    for k, e in enumerate(found, start=1):
+        box = re.split(r"(?m)^(?=### Exercise )", nb.cells[e.cells[0]].source)[-1]
+        line = BOX.match(box)
+        if not line or re.findall(r"(?i)\bdifficulty\b|[●○★]", box) != ["Difficulty"]:
+            yield f"{e.grade_id}: {box[:120]!r}"
+            continue
+        importance.append(line[2])
+        if (line[1], e.grade_id) != (str(k), f"ex{k}"):
+            yield f"exercise {k} is called {line[1]} and {e.grade_id}"
+        # A check can only look at whether it is a comparison.
+        if (line[2] == "extra; no single answer") != ("check.comparison" in e.asserted):
+            yield f"{e.grade_id}: what has no single answer is extra, and nothing else"
+    if found and "core" not in importance:
+        yield "none is core"
 
 
 @every_lesson
 def test_a_box_says_how_hard_how_long_and_how_important(path):
-    """What has no single answer is extra: a check can only look at whether it is a comparison."""
-    nb = nbformat.read(path, 4)
-    for e in teach.exercises(nb):
-        box = nb.cells[e.cells[0]].source.split("### ")[-1]
-        found = BOX.findall(box)
-        assert len(found) == 1, f"{e.grade_id}: {box[:120]}"
-        assert (found[0] == "extra; no single answer") == ("check.comparison" in e.asserted), e.grade_id
+    assert not list(wrong_boxes(nbformat.read(path, 4)))
+
+
+LINE = "Difficulty 1 of 5, 5 minutes, core. Double"
+
+
+def boxed(*changes):
+    """Three exercises with proper boxes; then in their texts, one after the other, this becomes that."""
+    nb = lesson()
+    nb.cells += exercise(3, PLACE.replace("my_choice", "arms"), "check.comparison(arms)", "arms = {}")
+    for k, about in (2, "core"), (6, "good to know"), (11, "extra; no single answer"):
+        nb.cells[k].source = nb.cells[k].source.replace("●○○ · 5 minutes", f"Difficulty 1 of 5, 5 minutes, {about}. Double it.")
+    for old, new in changes:
+        assert any(old in cell.source for cell in nb.cells), old
+        for cell in nb.cells:
+            cell.source = cell.source.replace(old, new, 1)
+    return nb
+
+
+@pytest.mark.parametrize("old, new", [
+    ("of 5, 5 minutes, core", "of 5, 0 minutes, core"), ("of 5, 5 minutes, core", "of 5, 05 minutes, core"),
+    ("of 5, 5 minutes, core", "of 5, 1 minutes, core"), ("of 5, 5 minutes, core", "of 5, 5 min, core"),
+    ("of 5, 5 minutes, core", "of 5, five minutes, core"), ("of 5, 5 minutes, core", "of 5, core, 5 minutes"),
+    ("Difficulty 1", "Difficulty 0"), ("Difficulty 1", "Difficulty 6"), ("Difficulty 1 of 5", "Difficulty 1/5"),
+    ("Difficulty", "difficulty"), ("Difficulty", "**Difficulty**"), ("minutes, core.", "minutes, Core."),
+    ("minutes, core.", "minutes, core:"), ("minutes, core.", "minutes, core, easy."), ("minutes, core.", "minutes, important."),
+    ("core. Double it.", "core."), (LINE, f"Think. {LINE}"), (LINE, f"Think.\n\n{LINE}"), (LINE, f"{LINE}.\n\n{LINE}"),
+    (LINE, f"{LINE}.\n\nDifficulty: low."), (LINE, f"{LINE} ●○○"), (LINE, "Double"),
+    ("### Exercise 1", "#### Exercise 1"), ("Exercise 1 ·", "Exercise 1:"), ("Exercise 1 · Fill in one line", "Exercise 1"),
+    ("### Exercise 3", "### Exercise 2"), ("### Exercise 3", "### Exercise 4"), ("extra; no single answer", "extra"),
+    ("extra; no single answer", "core"), ("good to know", "extra; no single answer"), ("minutes, core", "minutes, good to know"),
+    ("# A lesson", "# A lesson\n\n### Exercise 4 · On paper\n\nDifficulty 1 of 5, 5 minutes, core. Double it."),
+])
+def test_a_box_that_says_it_otherwise_is_objected_to(old, new):
+    assert not list(wrong_boxes(boxed()))
+    assert list(wrong_boxes(boxed((old, new)))), "this slips through"
+
+
+def test_the_mark_of_an_exercise_has_its_number():
+    nb = boxed()
+    for k, kind in (7, ""), (8, "_check"):
+        nb.cells[k].metadata.nbgrader.grade_id = f"ex5{kind}"
+    assert list(wrong_boxes(nb)) == ["exercise 2 is called 2 and ex5"]
 
 
 @needs_nbgrader
