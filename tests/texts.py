@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 # Code, formulas, addresses, tags and invisible remarks. The lines stay, so that a complaint names the right one.
+FIELD = re.compile(r"\{[^{}]*\}")      # an expression in an f-string
 CODE = re.compile(r"```.*?```|~~~.*?~~~|(`+)(?!`).*?(?<!`)\1(?!`)|\$\$.*?\$\$|(?<![\\$])\$(?=\S)[^$\n]*?(?<=\S)\$(?!\d)"
                   r"|https?://\S+|\]\([^()\s]*\)|<!--.*?-->|<[a-zA-Z/][^>\n]*>", re.S)
 # The titles of papers are spelled as they are: in a reference, in the table of references, in the register of claims.
@@ -33,7 +34,9 @@ def remarks(source: str) -> str:
     lines = [""] * (source.count("\n") + 2)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT or token.type in strings and " " in token.string:
-            for number, line in enumerate(plain(token.string).split("\n"), token.start[0]):
+            formatted = re.match(r"(?i)[rb]?f[rb]?[\"']", token.string)
+            words = FIELD.sub(blank, token.string) if formatted else token.string
+            for number, line in enumerate(plain(words).split("\n"), token.start[0]):
                 lines[number - 1] += f" {line}"
     return "\n".join(lines)
 
