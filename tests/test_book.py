@@ -174,6 +174,7 @@ def test_a_whole_site_has_no_faults(tmp_path):
     ('<a href="#y">', "#y leads to no place in index.html"),
     ('<img src="gone.png" alt="p">', "gone.png leads to no file"),
     ('<img src="p.png">', "p.png has no alternative text"),
+    ('<img src="p.png" alt="p.png">', "p.png has no alternative text"),
     ('<img src="p.png" alt="">', "p.png has no alternative text"),
     ('<script src="https://cdn.example/x.js"></script>', "loads https://cdn.example/x.js"),
     ('<link rel="preload" href="//cdn.example/f.woff2">', "loads //cdn.example/f.woff2"),

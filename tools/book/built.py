@@ -108,7 +108,7 @@ def dead_links(site: Site) -> Iterator[str]:
 def silent_pictures(site: Site) -> Iterator[str]:
     for name, page in site.pages.items():
         for address, alt in page.pictures:
-            if not alt:
+            if not alt or alt == address:      # Sphinx writes the address where it was given no words
                 yield f"{name}: {address[:80]} has no alternative text"
 
 
