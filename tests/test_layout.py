@@ -24,7 +24,8 @@ FLOORS = (
      "clinic": ("paths", "hosts", "attention", "tasks", "train", "sockets"),
      "studies": ("names", "paths", "stats", "tables", "tasks", "hosts", "attention", "runtime", "train", "cost", "sockets",
                  "plots", "scores")},
-    {"answer": ("names", "stats", "tables", "tasks", "runtime", "train", "cost", "sockets", "studies", "plots")},
+    {"answer": ("names", "stats", "tables", "tasks", "runtime", "train", "cost", "sockets", "studies", "plots"),
+     "guide": ("stats", "tables", "attention", "cost", "sockets", "studies", "plots")},
 )
 MAY = {room: set(others) for floor in FLOORS for room, others in floor.items()}
 GONE = {"models", "large", "digits", "images", "trial", "study", "recorded"}      # files of an older layout, at the top

@@ -1,206 +1,190 @@
-"""Write docs/field_guide.md and its drawings, docs/places/*.png: a card for every mechanism.
+"""Write docs/field_guide.md, the same for paper as docs/field_guide.html, and the drawings docs/socket_*.png.
 
-usage: python tools/make_field_guide.py      a few minutes: each mechanism is plugged into a ResNet-18 and counted
+usage: python tools/make_field_guide.py                  three minutes: each mechanism is plugged into a ResNet-18 and counted
+       python tools/make_field_guide.py --keep-prices    after new results: the prices that are on the page stay
 
 What a card says comes from the registry, the docstring, the built module and the recorded results; nothing is typed in here.
 """
 
 from __future__ import annotations
 
-import inspect
+import argparse
+import base64
+import html
 import re
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import torch
-import torchvision
+import mistune
+
+from course_utils import attention, guide, plots, tables
+from course_utils.guide import counted
+from course_utils.guide.cards import Card, drawing
+from course_utils.guide.results import recorded, verdicts
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from course_utils import attention, cost, plots, stats  # noqa: E402  (the path comes first)
-from course_utils.sockets import plug_in  # noqa: E402
-from course_utils.studies import CATALOGUE, Trial, read  # noqa: E402
-from course_utils.studies.overview import plain  # noqa: E402
-from course_utils.studies.results import finished  # noqa: E402
-
-PAGE, PLACES = ROOT / "docs" / "field_guide.md", ROOT / "docs" / "places"
+DOCS = ROOT / "docs"
+PAGE, PAPER = DOCS / "field_guide.md", DOCS / "field_guide.html"
 FAMILIES = {"channel": "What: channel gates", "spatial": "Where: spatial gates", "combined": "What and where",
             "mixing": "From place to place: mixing", "kernel": "Which convolution: attention over kernels",
             "input": "On the picture", "head": "In place of the average"}
-PAPER, PAPERS = re.compile(r"(?<=arXiv )\d{4}\.\d{5}"), "https://arxiv.org/abs/"
-SIDE, CHANNELS = 64, 64      # of the picture and of the module that are counted
-HEAD = """# Field guide
+BESIDE = 5      # facts beside the drawing
+LONG = 20       # lines of results: a card with more is higher than a sheet of paper, and may break
+KEY = "key"      # the drawing in which no socket is lit and all are named
+KEY_LINE = f"![{{alt}}](socket_{KEY}.png)"
+FOR_PAPER = "; `field_guide.html`, beside it, is the same for paper"
+HEAD = f"""A card for each of the {len(attention.REGISTRY)} mechanisms of the course, in the order of the lessons: what it is for,
+its formula, what it costs, what this course has measured of it, and how it differs from public code. In a notebook,
+`card("se")` of `course_utils.guide` shows the same.
 
-A card for each mechanism of the course, in the order of the lessons. What it is for, the place where its authors put it (lit in
-the drawing), the formula, the price, what this course has measured of it, and what to know about public code.
+{KEY_LINE}
 
-- **Price:** parameters of one module for {channels} channels; then what it adds to torchvision's ResNet-18 on a picture of
-  {side}x{side}, at every place of its home.
-- **Measured:** gains over the plain network of the same seed, with the 95 % interval of the mean over n seeds. Where runs either
-  solve a task or guess, how many took off, with attention and without; a mean of both kinds describes neither. Only arms with
-  attention at all places of a socket, or at a named part of a detector; single places are in lessons 09 and 10. A mechanism
-  without such a line was not measured here: nothing is said about what it is worth.
-- The tasks are those of the lessons: `what` and `nearest` ask for a channel and for a place (02, 03), `relate` for a
-  comparison (05), `where` and `crowd` for one thing among many (09), `alike` for a detail (10), `find` and `paint` for boxes and
-  pixels (15).
+- **Home** is the socket where its authors put it; it is lit in the drawing of the card.
+- **Price**: what it adds to torchvision's ResNet-18 ({counted.CLASSES} classes, pictures of {counted.SIDE}x{counted.SIDE}) at
+  every place of its home, with the options that are named. Convolutions and matrix products count as multiply-adds, element-wise
+  work does not; bytes moved are what the operators read and write, for each of {counted.BATCH} pictures, as the mechanism is
+  written here: a fused kernel moves less. Lesson 14 says how far each foretells the time.
+- **Measured**: every contrast with a network without attention, or with a control in its place, that a study named before it
+  ran: the difference, paired by seed, with its 95 % interval and n, the number of seeds; accuracy, where nothing else is said.
+  *Higher*, *lower* and *no clear difference* are the study's own verdict, after Holm's correction for all of its contrasts: an
+  interval that leaves out zero is not enough. *Open*: not all seeds have run, and there is no verdict.
+- **Took off**: where runs either solve a task or guess, the mean of both kinds describes neither; so, how many reached 90 % of
+  what the task allows, first with ours, then with the control. A study without curves counts at the end of training.
+- The tasks are those of the lessons: `what` asks for a channel, `nearest` for a place, `relate` for a comparison, `where` and
+  `search` for one thing in a large picture, `twins` and `alike` for a detail, `find` for boxes, `paint` for pixels.
+- Arms that no such contrast names stand below it, without a verdict; those that have run once are left out.
+- The counts at a glance are no votes: tasks, hosts and controls differ, and many contrasts share runs.
+- **Nothing is said about a mechanism that was not measured by this course.** Which to take is a question to your own data:
+  `python -m course_utils.answer`.
 
-This page is made by `python tools/make_field_guide.py`.
-"""
-
-
-# ---- from the docstring
-
-def parts(name: str) -> dict[str, str]:
-    """What a docstring says: `what`, `paper`, `lesson`, `formula`, `parameters`, `notes`."""
-    doc = inspect.cleandoc(attention.REGISTRY[name].__doc__)
-    what, _, rest = doc.partition("\n\n")
-    formula = re.search(r"(?m)^(?: {4}.*(?:\n|$))+", rest)
-    tail = rest[rest.index("Parameters:"):]
-    first, _, notes = tail.partition("socket: ")
-    place, _, notes = re.sub(r"^`(\w+)`[,;]? ?", "", notes).partition(".")
-    return {"what": " ".join(what.split()), "lesson": re.search(r"in lesson (\d\d)", rest)[1],
-            "paper": " ".join(rest[:rest.index(" in lesson")].split()).rsplit(". ", 1)[0].strip() + ".",
-            "formula": inspect.cleandoc(formula[0]), "parameters": " ".join(first.split()).removeprefix("Parameters: ").
-            rsplit(".", 1)[0].strip(), "place": " ".join(place.split()), "notes": " ".join(notes.split())}
+This page is made by `python tools/make_field_guide.py`{FOR_PAPER}."""
+STYLE = Path(__file__).with_name("field_guide.css")
 
 
-# ---- counted
-
-def built(name: str):
-    """One module for CHANNELS channels; those for whole pictures for three."""
-    options = {"size": (8, 8)} if name == "bot" else {}
-    return attention.build(name, 3 if attention.REGISTRY[name].family == "input" else CHANNELS, **options)
-
-
-def added(name: str) -> str:
-    """What it adds to ResNet-18 at its home, or why it cannot stand there."""
-    net = torchvision.models.resnet18(num_classes=10).eval()
-    x = torch.zeros(1, 3, SIDE, SIDE)
-    before = cost.parameters(net), cost.multiply_adds(net, x)
-    home = attention.REGISTRY[name].home
-    # By name the attention gate wants two maps; on a skip by itself it is asked by the map that it gates.
-    maker = attention.AttentionGate if name == "attention_gate" else name
-    try:
-        receipt = plug_in(net, maker, at=home, start="as_made", input_size=SIDE)
-    except ValueError as refused:
-        return f"not at `{home}` of a ResNet-18: {str(refused).splitlines()[0]}"
-    more, work = cost.parameters(net) - before[0], cost.multiply_adds(net, x) / before[1] - 1
-    count = len(receipt.names)
-    return f"ResNet-18, {count} place{'s' * (count > 1)}: {more:+,} parameters, {work:+.1%} multiply-adds".replace("%", " %")
+def cards(prices: Mapping[str, str] | None = None) -> dict[str, Card]:
+    """All of them, family by family; `prices` that are known already are not counted again."""
+    found = recorded()
+    said = verdicts(found)
+    links = {path.name[:2]: f"../notebooks/{path.name}" for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
+    return {name: Card(name, guide.words(name), (prices or {}).get(name) or guide.price(name), guide.measured(name, found, said),
+                       links)
+            for family in FAMILIES for name, cls in attention.REGISTRY.items() if cls.family == family}
 
 
-# ---- measured
-
-def ceilings() -> dict[str, float]:
-    """Task -> the accuracy that it allows, where some study says so."""
-    return {study.base["task"]: study.ceiling for study in CATALOGUE.values() if study.ceiling and "task" in study.base}
+def family(card: Card) -> str:
+    return attention.REGISTRY[card.name].family
 
 
-def recorded() -> dict[Trial, dict[int, tuple[float, float]]]:
-    """Arm -> seed -> accuracy with attention, and of the plain network of that seed."""
-    done = {}
-    for study in CATALOGUE.values():
-        if study.path.exists():
-            done |= {trial: result.accuracy for trial, result in finished(read(study.path)).items()}
-    arms: dict[Trial, dict[int, tuple[float, float]]] = {}
-    for trial, accuracy in done.items():
-        whole = not (trial.stages or trial.layers or trial.before) or trial.task in ("find", "paint")
-        if trial.mechanism in attention.REGISTRY and whole and plain(trial) in done:
-            arms.setdefault(trial.arm, {})[trial.seed] = accuracy, done[plain(trial)]
-    return arms
+def home(card: Card) -> str:
+    return attention.REGISTRY[card.name].home
 
 
-def place(arm: Trial) -> str:
-    """Where the attention stood, as lesson 15 names the parts of its networks."""
-    part = {"neck.lateral*": "the laterals", "head*": "the head", "neck*": "the neck", "join*": "the skips"}
-    where = part.get(arm.layers[0], arm.layers[0]) if arm.layers else ""
-    how = [f"{key.replace('_', ' ')} {value}" for key, value in arm.options]
-    how += ["two in a row"] * (arm.times == 2) + ["identity start"] * (arm.start == "identity")
-    return f"`{arm.at}`" + (f", {where}" if where else "") + (f" ({', '.join(how)})" if how else "")
+def glance(found: Iterable[Card]) -> str:
+    """One line for each mechanism, which leads to its card."""
+    return tables.as_markdown(("mechanism", "home", "what it is for", "contrasts measured"),
+                              [(f"[`{c.name}`](#{c.name})", f"`{home(c)}`", c.words.what, c.measured.summary) for c in found])
 
 
-def measured(name: str, arms: dict[Trial, dict[int, tuple[float, float]]], most: dict[str, float]) -> list[str]:
-    """A line for each arm of that mechanism."""
-    lines = []
-    for arm, seeds in arms.items():
-        if arm.mechanism != name or len(seeds) < 3:
-            continue
-        ours, control = zip(*seeds.values(), strict=True)
-        what = f"`{arm.task}`, {place(arm)}"
-        what += "" if arm.host == "small_host" else f", {arm.host}"
-        mean, low, high = stats.t_interval([a - b for a, b in seeds.values()])
-        level = 0.9 * most.get(arm.task, float("inf"))
-        solved = sum(a >= level for a in ours), sum(b >= level for b in control)
-        if level < 1 and 0 < sum(solved) < 2 * len(seeds):
-            lines.append(f"{what}: {solved[0]} of {len(seeds)} took off, {solved[1]} without ({arm.steps} steps)")
-        else:
-            lines.append(f"{what}: {100 * mean:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}), n = {len(seeds)}, "
-                         f"{arm.steps} steps")
-    return lines
+# ---- the drawings
+
+def drawings() -> dict[str, plots.Drawing]:
+    """Name of a socket -> the network with it lit; and the key to them all."""
+    homes = sorted({cls.home for cls in attention.REGISTRY.values()})
+    return {KEY: plots.emblem(), **{name: drawing(name) for name in homes}}
+
+
+def png_of(name: str) -> Path:
+    return DOCS / f"socket_{name}.png"
+
+
+def prices_on(page: str) -> dict[str, str]:
+    """Mechanism -> the price that stands on its card."""
+    return dict(re.findall(r"(?ms)^### `(\w+)`$.*?^\| price \| (.*?) \|$", page))
 
 
 # ---- the page
 
-def card(name: str, lessons: dict[str, str], price: str, lines: Iterable[str]) -> str:
-    """The card of one mechanism, in Markdown."""
-    cls, doc, lines = attention.REGISTRY[name], parts(name), list(lines)
-    module = built(name)
-    number = doc["lesson"]
-    lesson = f"[lesson {number}](../notebooks/{lessons[number]})" if number in lessons else f"lesson {number}"
-    shown = "\n".join(f"- {line}" for line in lines) or "Not measured in this course."
-    size = 3 if cls.family == "input" else CHANNELS
-    source = PAPER.sub(lambda m: f"[{m[0]}]({PAPERS}{m[0]})", doc["paper"])
-    return f"""<div style="break-inside: avoid">
-
-### `{name}` · {cls.__name__}
-
-{doc["what"]}
-
-![The host with the socket {cls.home} lit.](places/{cls.home}.png)
-
-```
-{doc["formula"]}
-```
-
-| | |
-| --- | --- |
-| source | {source} In {lesson}. |
-| home | `{cls.home}`{", " * bool(doc["place"])}{doc["place"]} |
-| kind, starts | {cls.kind}; {", ".join(cls.starts)} |
-| parameters | {doc["parameters"]}; {cost.parameters(module):,} for {size} channels |
-| price | {price} |
-
-**Measured**
-
-{shown}
-
-**To know** {doc["notes"]}
-
-</div>
-"""
-
-
-def page() -> str:
-    """The whole page; the drawings are made by `main`."""
-    lessons = {path.name[:2]: path.name for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
-    arms, most = recorded(), ceilings()
-    text = [HEAD.format(side=SIDE, channels=CHANNELS)]
-    for family, title in FAMILIES.items():
+def page(found: Mapping[str, Card], drawn: Mapping[str, plots.Drawing]) -> str:
+    """docs/field_guide.md."""
+    text = [f"# Field guide\n\n{HEAD.format(alt=drawn[KEY].alt)}\n", f"## At a glance\n\n{glance(found.values())}\n"]
+    for name, title in FAMILIES.items():
         text.append(f"## {title}\n")
-        text += [card(name, lessons, added(name), measured(name, arms, most))
-                 for name, cls in attention.REGISTRY.items() if cls.family == family]
+        text += [card.markdown(f"![{drawn[home(card)].alt}](socket_{home(card)}.png)")
+                 for card in found.values() if family(card) == name]
     return "\n".join(text)
 
 
-def main() -> None:
-    PLACES.mkdir(exist_ok=True)
-    for home in sorted({cls.home for cls in attention.REGISTRY.values()}):
-        (PLACES / f"{home}.png").write_bytes(plots.to_png(plots.emblem(home, labels=False)))
-    PAGE.write_text(page(), encoding="utf-8")
-    print(f"{PAGE}: {len(attention.REGISTRY)} cards, {PAGE.stat().st_size:,} bytes")
+# ---- the same for paper
+
+def as_html(markdown: str) -> str:
+    """What is linked inside the repository is only named: this page stands by itself."""
+    return mistune.create_markdown(plugins=["table"])(re.sub(r"\[([^\[\]]+)\]\((?!https://|#)[^)]*\)", r"\1", markdown))
+
+
+def size(fig: plots.Drawing) -> list[int]:
+    """Width and height in pixels of the page."""
+    return [round(plots.look.CSS_DPI * inches) for inches in fig.get_size_inches()]
+
+
+def picture(name: str, fig: plots.Drawing) -> str:
+    """The drawing, which the page holds once, in this place."""
+    width, height = size(fig)
+    return (f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(fig.alt)}">'
+            f'<use href="#socket-{name}"/></svg>')
+
+
+def facts(items: Iterable[tuple[str, str]]) -> str:
+    return as_html(tables.as_markdown(("", ""), items)).replace("<table>", '<table class="facts">')
+
+
+def lines(card: Card) -> int:
+    return len(card.measured.contrasts) + len(card.answers) + len(card.others)
+
+
+def article(card: Card, fig: plots.Drawing) -> str:
+    """A card: its first facts beside the drawing, the formula across the page, what needs room below it."""
+    said = list(card.facts.items())
+    pieces = (as_html(piece) for piece in ("**Measured**", *card.results, card.notes))
+    return (f'<article id="{card.name}" style="--family: {plots.FAMILY_COLOURS[family(card)]}"'
+            + ' class="long"' * (lines(card) > LONG)
+            + f'>\n<div class="top"><div><h3><code>{card.name}</code></h3>\n{as_html(card.words.what)}\n{facts(said[:BESIDE])}'
+            f'</div>\n{picture(home(card), fig)}</div>\n<pre tabindex="0">{html.escape(card.words.formula)}</pre>\n'
+            f"{facts(said[BESIDE:])}\n{''.join(pieces)}</article>\n")
+
+
+def paper(found: Mapping[str, Card], drawn: Mapping[str, plots.Drawing], pngs: Mapping[str, bytes]) -> str:
+    """docs/field_guide.html, which needs no other file and no network."""
+    images = []
+    for name, fig in drawn.items():
+        width, height = size(fig)
+        png = base64.b64encode(pngs[name]).decode()
+        images.append(f'<image id="socket-{name}" width="{width}" height="{height}" href="data:image/png;base64,{png}"/>')
+    head = HEAD.replace(KEY_LINE, "<<key>>").replace(FOR_PAPER, "")
+    intro = as_html(head).replace("<p>&lt;&lt;key&gt;&gt;</p>", picture(KEY, drawn[KEY]))
+    body = [f"<h1>Field guide</h1>\n{intro}\n<h2>At a glance</h2>\n{as_html(glance(found.values()))}"]
+    for name, title in FAMILIES.items():
+        body.append(f"<h2>{title}</h2>\n")
+        body += [article(card, drawn[home(card)]) for card in found.values() if family(card) == name]
+    return ('<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            "<title>Field guide: where do you plug in attention?</title>\n"
+            f"<style>\n{STYLE.read_text('utf-8')}</style>\n</head>\n<body>\n"
+            f'<svg width="0" height="0" style="position: absolute" aria-hidden="true"><defs>{"".join(images)}</defs></svg>\n'
+            f"<main>\n{''.join(body)}</main>\n</body>\n</html>\n")
+
+
+def main(keep_prices: bool) -> None:
+    drawn = drawings()
+    pngs = {name: plots.to_png(fig) for name, fig in drawn.items()}
+    for name, png in pngs.items():
+        png_of(name).write_bytes(png)
+    found = cards(prices_on(PAGE.read_text("utf-8")) if keep_prices else None)
+    PAGE.write_text(page(found, drawn), "utf-8")
+    PAPER.write_text(paper(found, drawn, pngs), "utf-8")
+    print(f"{PAGE}: {len(found)} cards, {PAGE.stat().st_size:,} bytes; {PAPER.name}, {PAPER.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--keep-prices", action="store_true", help="count no mechanism whose price is on the page")
+    main(parser.parse_args().keep_prices)
