@@ -75,8 +75,9 @@ def test_on_paper_a_card_fits_on_a_sheet_or_may_break(chromium):  # noqa: F811
     page.emulate_media(media="print")
     cards = page.evaluate("[...document.querySelectorAll('article')].map(a => [a.id, a.getBoundingClientRect().height, "
                           "getComputedStyle(a).breakInside, a.scrollWidth > a.clientWidth])")
-    assert [name for name, height, rule, _ in cards if rule != "avoid" or height > 1047] == \
-        [name for name, height, rule, _ in cards if rule == "auto"] == ["se", "spatial_gate"]
+    high = {name for name, height, *_ in cards if height > 1047}
+    broken = {name for name, _, rule, _ in cards if rule != "avoid"}
+    assert high <= broken and len(broken) <= 4 and "se" in high, "change LONG in tools/make_field_guide.py"
     assert not [name for name, *_, wide in cards if wide], "the browser would print the whole page smaller"
     page.close()
 

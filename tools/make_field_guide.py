@@ -29,7 +29,7 @@ FAMILIES = {"channel": "What: channel gates", "spatial": "Where: spatial gates",
             "mixing": "From place to place: mixing", "kernel": "Which convolution: attention over kernels",
             "input": "On the picture", "head": "In place of the average"}
 BESIDE = 5      # facts beside the drawing
-LONG = 20       # lines of results: a card with more is higher than a sheet of paper, and may break
+LONG = 17       # lines of results: a card with more is higher than a sheet of paper, and may break
 KEY = "key"      # the drawing in which no socket is lit and all are named
 KEY_LINE = f"![{{alt}}](socket_{KEY}.png)"
 FOR_PAPER = "; `field_guide.html`, beside it, is the same for paper"
