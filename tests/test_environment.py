@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 # Packages whose module has another name.
-CALLED = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn"}
+CALLED = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn", "codespell_lib": "codespell"}
 # What a direct dependency brings along; tests, tools and teach.py may count on it, the rest of the package declares what it
 # imports: a dependency may stop to bring it, and then `import course_utils.plots` fails on a learner's machine.
 BROUGHT = {
