@@ -65,7 +65,7 @@ def markdown(path):
 def sources():
     """What cites papers: name -> text."""
     files = [*sorted((ROOT / "course_utils").rglob("*.py")),
-             *sorted(ROOT.glob("*.md")), *sorted(set((ROOT / "docs").glob("*.md")) - {PAGE}), ROOT / "data" / "README.md"]
+             *sorted(ROOT.glob("*.md")), *sorted(set((ROOT / "docs").rglob("*.md")) - {PAGE}), ROOT / "data" / "README.md"]
     return {**{path.name: markdown(path) for path in LESSONS},
             **{str(path.relative_to(ROOT)): path.read_text("utf-8") for path in files}}
 
