@@ -40,10 +40,10 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: position(item.path))
 
 
-LONGEST = ["test_teach.py", "test_contributing.py", "test_colab.py", "test_mutate.py", "test_sockets_hosts.py",
-           "test_sockets_timm.py", "test_sockets_torch.py", "test_slow_cell.py", "test_browser.py", "test_plots.py",
-           "test_sockets_start.py", "test_offline.py", "test_tasks.py", "test_sockets_unplug.py", "test_studies_catalogue.py",
-           "test_hosts_sockets.py", "test_widgets.py"]
+LONGEST = ["test_teach.py", "test_contributing.py", "test_book_built.py", "test_colab.py", "test_mutate.py",
+           "test_sockets_hosts.py", "test_sockets_timm.py", "test_sockets_torch.py", "test_slow_cell.py", "test_browser.py",
+           "test_plots.py", "test_sockets_start.py", "test_offline.py", "test_tasks.py", "test_sockets_unplug.py",
+           "test_studies_catalogue.py", "test_hosts_sockets.py", "test_widgets.py"]
 
 
 def position(path):

@@ -170,7 +170,7 @@ def told(found: dict[str, Any]) -> tuple[list[list[str]], str]:
         if (lesson, e) == found["next"]:
             box = f" ({e.importance}, difficulty {e.difficulty} of 5, {e.minutes} minutes)" if e.importance else ""
             lines.append(f"Next: {name}{box}, in {lesson.file}")
-    lines += [f"{e.state.capitalize()}: {name}: {e.note}" for _, e, name in pairs if e.note]
+    lines += [f"{e.state[0].upper()}{e.state[1:]}: {name}: {e.note}" for _, e, name in pairs if e.note]
     return rows, "\n".join([*lines, *(f"{file} {why}" for file, why in {**found["others"], **found["broken"]}.items())])
 
 

@@ -32,7 +32,7 @@ def t_interval(values: Iterable[float], level: float = 0.95) -> tuple[float, flo
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean difference of two arms, paired by seed, with its 95 % t interval."""
+    """Mean difference of two arms, paired by seed, with its 95 % t-interval."""
 
     mean: float
     low: float
@@ -140,7 +140,7 @@ CERTAIN = 37.0      # with a mean so many standard errors from zero every interv
 
 
 def power(effect: float, pairs: int, level: float = 0.95) -> float:
-    """The chance that the t interval of so many pairs leaves out zero.
+    """The chance that the t-interval of so many pairs leaves out zero.
 
     Args:
         effect: the true mean difference divided by the standard deviation of the differences between pairs.

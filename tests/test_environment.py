@@ -22,12 +22,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 # Packages whose module has another name.
-CALLED = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn"}
+CALLED = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn", "codespell_lib": "codespell"}
 # What a direct dependency brings along; tests, tools and teach.py may count on it, the rest of the package declares what it
 # imports: a dependency may stop to bring it, and then `import course_utils.plots` fails on a learner's machine.
 BROUGHT = {
     "huggingface_hub": "timm",
     "safetensors": "timm",
+    "docutils": "sphinx",
     "nbformat": "nbgrader",
     "nbclient": "jupyterlab",
     "nbconvert": "jupyterlab",
@@ -113,7 +114,7 @@ def imported_by(path):
 
 @pytest.mark.parametrize("folder", ["course_utils", "tests", "tools"])
 def test_every_import_is_declared(folder):
-    ours = {p.stem for p in (ROOT / "tools").glob("*.py")} | {p.stem for p in (ROOT / "tests").rglob("*.py")}
+    ours = {p.stem for p in (ROOT / "tools").glob("*.py")} | {p.stem for p in (ROOT / "tests").rglob("*.py")} | {"book"}
     known = sys.stdlib_module_names | ours | {"course_utils", "tomllib"}  # tomllib: with Python 3.11
     for path in sorted((ROOT / folder).rglob("*.py")):
         declared, brought = (CORE, {}) if folder == "course_utils" else (ALL, BROUGHT)

@@ -49,6 +49,9 @@ BOXES = torch.tensor([[[4, 2, 6, 8, 13.0], [-1, 0, 0, 0, 0]], [[-1, 0, 0, 0, 0]]
 FOUND = torch.tensor([[[4, 3, 6, 8, 12, 0.91]], [[3, 1, 1, 9, 9, 0.29]], [[7, 1, 1, 6, 8, 0.1]]])
 PAINT = torch.zeros(3, 20, 24, dtype=torch.long)
 PAINT[0, 2:5, 3:7], PAINT[0, 10:12, 3:6] = 1, 10
+NAMES = {"00": "Start here", "01": "Blind spots", "02": "Both", "03": "Existing models", "04": "Attention over kernels",
+         "05": "Detectors and U-Nets"}
+HELPS = {"00": [], "01": ["00"], "02": ["00"], "03": ["01", "02"], "04": ["00", "03"], "05": ["01", "02"]}
 TITLE = "A long title that states a finding, in so many words that a narrow figure has to break it into lines"
 
 # name: (what draws it, what its alt text must say)
@@ -200,6 +203,10 @@ FIGURES = {
     "plain_host, some": (
         lambda: plots.plain_host(LAYERS * 2, "post", chosen=[0, 2]),
         ["4 post, after convolution 1, 3"],
+    ),
+    "lesson_map": (
+        lambda: plots.lesson_map(NAMES, HELPS, any_of=["05"], lit=["03"], title=TITLE),
+        ["The 6 lessons", "00 Start here: nothing", "04 Attention over kernels: 00, 03", "U-Nets: any of 01, 02"],
     ),
 }
 every_figure = pytest.mark.parametrize("name", FIGURES)
@@ -594,6 +601,12 @@ WRONG = {
         lambda: plots.plain_host(LAYERS, "after_add"),
         "Known: input, pre, post, both, head",
     ),
+    "a lesson without a name": (lambda: plots.lesson_map({"00": "Start"}, HELPS), "wanted the lessons 00, got 00, 01"),
+    "a lesson that needs a later one": (
+        lambda: plots.lesson_map(NAMES, HELPS | {"01": ["04"]}), "'04' helps with '01' and stands behind it",
+    ),
+    "a lesson that needs an unknown one": (lambda: plots.lesson_map(NAMES, HELPS | {"01": ["17"]}), "unknown lesson '17'"),
+    "any of an unknown one": (lambda: plots.lesson_map(NAMES, HELPS, any_of=["06"]), "unknown lesson '06'"),
     "a host too long": (lambda: plots.plain_host(LAYERS * 4), "fit into the row, got 12"),
 }
 
@@ -648,6 +661,30 @@ def test_host_lights_only_the_chosen_convolutions():
         "socket 4 unlit",
     ]
     assert lit_numbers(plots.plain_host(LAYERS, "both"))[0] == {2, 4}
+
+
+def arrows(fig):
+    return {tuple(line.get_gid().split(" helps with ")) for line in fig.axes[0].lines if "helps with" in (line.get_gid() or "")}
+
+
+def test_a_map_of_lessons_draws_each_help_once_and_none_that_a_longer_way_says():
+    assert arrows(plots.lesson_map(NAMES, HELPS)) == {
+        ("00", "01"), ("00", "02"), ("01", "03"), ("02", "03"), ("03", "04"), ("01", "05"), ("02", "05")}
+    helps = HELPS | {"05": ["00", "01"]}
+    assert ("00", "05") not in arrows(plots.lesson_map(NAMES, helps))
+    assert ("00", "05") in arrows(plots.lesson_map(NAMES, helps, any_of=["05"]))
+
+
+def test_arrows_of_a_map_of_lessons_run_to_the_right_and_through_no_box():
+    fig = plots.lesson_map(NAMES, HELPS)
+    boxes = [p.get_bbox() for p in fig.axes[0].patches if "box" in (p.get_gid() or "")]
+    assert len(boxes) == len(NAMES)
+    for line in fig.axes[0].lines:
+        x, y = line.get_data()
+        assert all(a < b for a, b in itertools.pairwise(x))
+        for (x0, x1), (y0, y1) in zip(itertools.pairwise(x), itertools.pairwise(y), strict=True):
+            for t in (0.02, 0.25, 0.5, 0.75, 0.98):
+                assert not any(b.x0 + 1 < x0 + t * (x1 - x0) < b.x1 - 1 and b.y0 < y0 + t * (y1 - y0) < b.y1 for b in boxes)
 
 
 def test_what_was_not_run_can_be_left_out_of_a_map_and_its_words():

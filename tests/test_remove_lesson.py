@@ -33,6 +33,12 @@ def tracked(target: Path) -> Path:
     return target
 
 
+@pytest.fixture(autouse=True)
+def light(monkeypatch):
+    """Map and index import the package, which takes seconds for each copy: only the costly test, by command, makes them."""
+    monkeypatch.setattr(tool, "REMAKE", ("make_glossary.py",))
+
+
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     return tracked(tmp_path_factory.mktemp("whole") / "course")

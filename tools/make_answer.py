@@ -13,14 +13,14 @@ from course_utils.studies import decide  # noqa: E402
 
 README, PICTURE = ROOT / "README.md", ROOT / "docs" / "depth.png"
 BEGIN, END = "<!-- answer: begin -->\n", "<!-- answer: end -->"
-HEAD = ("question", "compared", "answer (difference in accuracy, 95 % interval)", "on other seeds", "file")
+HEAD = ("question", "compared", "answer (difference in accuracy, 95 % interval)", "on other seeds")
 
 
 def short(cells: list[str]) -> list[str]:
     """What fits a first screen, from a row of `decide.table`."""
     question, compared, said, mean, interval, pairs, again, _, file = cells
-    numbers = f": {mean} ({interval}, n = {pairs})" if mean else ""
-    return [question, compared, said + numbers, again, f"[{file}](data/results/{file})" if mean else file]
+    numbers = f"[{said}](data/results/{file}): {mean} ({interval}, n = {pairs})" if mean else said
+    return [question, compared, numbers, again]
 
 
 def with_answer(text: str) -> str:

@@ -29,7 +29,7 @@ PAGE, PLACES = ROOT / "docs" / "field_guide.md", ROOT / "docs" / "places"
 FAMILIES = {"channel": "What: channel gates", "spatial": "Where: spatial gates", "combined": "What and where",
             "mixing": "From place to place: mixing", "kernel": "Which convolution: attention over kernels",
             "input": "On the picture", "head": "In place of the average"}
-PAPER = re.compile(r"arXiv (\d{4}\.\d{5})")
+PAPER, PAPERS = re.compile(r"(?<=arXiv )\d{4}\.\d{5}"), "https://arxiv.org/abs/"
 SIDE, CHANNELS = 64, 64      # of the picture and of the module that are counted
 HEAD = """# Field guide
 
@@ -151,7 +151,7 @@ def card(name: str, lessons: dict[str, str], price: str, lines: Iterable[str]) -
     lesson = f"[lesson {number}](../notebooks/{lessons[number]})" if number in lessons else f"lesson {number}"
     shown = "\n".join(f"- {line}" for line in lines) or "Not measured in this course."
     size = 3 if cls.family == "input" else CHANNELS
-    source = PAPER.sub(r"arXiv [\1](https://arxiv.org/abs/\1)", doc["paper"])
+    source = PAPER.sub(lambda m: f"[{m[0]}]({PAPERS}{m[0]})", doc["paper"])
     return f"""<div style="break-inside: avoid">
 
 ### `{name}` · {cls.__name__}

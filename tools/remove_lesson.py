@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "docs/*/*.md")
 BESIDE = ("data/quiz/{}.toml", "docs/teaching/{}.md")      # what belongs to one lesson
-REMAKE = ("make_glossary.py",)      # pages that are made from the lessons that are there
+REMAKE = ("make_glossary.py", "make_map.py", "make_index.py")      # what is made from the lessons that are there
 
 
 class Mistake(Exception):

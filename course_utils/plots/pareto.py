@@ -17,7 +17,7 @@ def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
 @styled
 def pareto(results: Mapping[str, tuple[float, Sequence[float]]], xlabel: str, ylabel: str, title: str | None = None,
            families: Mapping[str, str] | None = None):
-    """A point for each configuration, its mean with a 95 % t interval, and the line of those that nobody beats in both.
+    """A point for each configuration, its mean with a 95 % t-interval, and the line of those that nobody beats in both.
 
     Args:
         results: label -> (cost, gains, one a seed).
