@@ -262,7 +262,7 @@ ODD = {
 }
 
 
-TENSORS = {"channel_means", "apply_gate", "hit_share", "coordinate_gate", "mix_places", "simam", "attend", "double_attention",
+TENSORS = {"channel_means", "apply_gate", "hit_share", "coordinate_gate", "mix_places", "in_order", "attend", "double_attention",
            "branch_weights", "mix_kernels", "pool_by", "look_at", "block_sockets", "inside_outside", "identity_mask", "confusion"}
 
 

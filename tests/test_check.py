@@ -13,7 +13,7 @@ from right_sockets import RIGHT as RIGHT_SOCKETS
 from torch import nn
 
 from course_utils import check
-from course_utils.attention import SE, SimAM
+from course_utils.attention import SE
 
 CHECKS = {name: getattr(check, name) for name in check.__all__}
 
@@ -98,8 +98,14 @@ def joined_gates(x, w, w_rows, w_columns):
     return (w_rows @ a).sigmoid().unsqueeze(-1) * (w_columns @ b).sigmoid().unsqueeze(-2)
 
 
-def own_attend(q, k, v):
-    return ((q / q.shape[-1] ** 0.5) @ k.transpose(1, 2)).softmax(-1) @ v
+def own_attend(q, k, v, inside):
+    return ((q / q.shape[-1] ** 0.5) @ k.transpose(1, 2) - 1e9 * ~inside[:, None]).softmax(-1) @ v
+
+
+def late_attend(q, k, v, inside):
+    """The shares of the places outside are taken away behind the softmax, and what is left is divided by its sum."""
+    a = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1) * inside[:, None]
+    return a / a.sum(-1, keepdim=True) @ v
 
 
 def one_map(a, b, v):
@@ -180,11 +186,11 @@ RIGHT = {
     "whose_gate": [{"A": "bam", "B": "spatial", "C": "scse", "D": "channel", "E": "cbam"},
                    dict(E="cbam", D="channel", C="scse", B="spatial", A="bam")],
     "coordinate_gate": [strip_gates, joined_gates],
-    "simam": [lambda x, lambda_=1e-4: SimAM(x.shape[1], lambda_)(x),
-              lambda x, lambda_=1e-4: x * torch.sigmoid((x - x.mean((2, 3), True)) ** 2 / (4 * x.var((2, 3), keepdim=True)
-                                                                                          + 4 * lambda_) + 0.5)],
+    "in_order": [lambda y, groups=2: y.unflatten(1, (-1, groups)).transpose(1, 2).flatten(1, 2),
+                 lambda y, groups=2: torch.cat([y[:, group::groups] for group in range(groups)], 1),
+                 lambda y, groups=2: torch.stack(y.chunk(y.shape[1] // groups, 1), 2).flatten(1, 2)],
     "largest_map": [74, int((8e9 / (4 * 4 * 16)) ** 0.25), 74.0],
-    "attend": [F.scaled_dot_product_attention, own_attend],
+    "attend": [lambda q, k, v, inside: F.scaled_dot_product_attention(q, k, v, inside[:, None]), own_attend, late_attend],
     "double_attention": [one_map, lambda a, b, v: (a @ b.softmax(2).mT) @ v.softmax(1)],
     "mended_mixture": [LoopMixture],
     "mix_places": [loop_places, one_call_places],
@@ -282,9 +288,9 @@ def test_a_placeholder_is_not_attempted_rather_than_wrong(name, capsys):
     ("whose_gate", {"A": "bam"}, "with the letters A, B, C, D, E was expected"),
     ("whose_gate", {**dict.fromkeys("ABCDE", "cbam"), "A": "sse"}, "got 'sse'"),
     ("coordinate_gate", lambda x, w, a, b: x.tolist(), "should be a tensor, got list"),
-    ("simam", lambda x, lambda_=1e-4: x.mul_(0.5), "changed what it was given"),
-    ("simam", lambda x: SimAM(x.shape[1])(x), "stopped with TypeError"),
-    ("attend", lambda q, k, v: q.mean(2), "should have shape (2, 5, 3), got (2, 5)"),
+    ("in_order", lambda y, groups=2: y.mul_(0.5), "changed what it was given"),
+    ("in_order", lambda y: torch.cat([y[:, ::2], y[:, 1::2]], 1), "stopped with TypeError"),
+    ("attend", lambda q, k, v, inside: q.mean(2), "should have shape (2, 5, 3), got (2, 5)"),
     ("look_at", lambda *at: torch.eye(3)[:2], "reads rows 1.17 to 17.83"),
     ("largest_map", "74 places", "should be a number, got str"),
     ("largest_map", float("nan"), "got nan"),

@@ -192,6 +192,8 @@ FIGURES = {
     "mechanism, added": (lambda: plots.mechanism(["a", "b"] * 4, join="+"), ["is added to x"]),
     "parts, dynamic": (lambda: plots.parts("dynamic", title=TITLE), ["one weight for each kernel", "one convolution of x"]),
     "parts, selective": (lambda: plots.parts("selective"), ["softmax over the branches", "two weights for each channel"]),
+    "parts, deformable": (lambda: plots.parts("deformable"), ["nine offsets and nine weights", "leave their square grid"]),
+    "parts, halo": (lambda: plots.parts("halo", title=TITLE), ["blocks of 4 x 4", "outside the picture, where nobody looks"]),
     "parts, transformer": (lambda: plots.parts("transformer"), ["six numbers, theta"]),
     "parts, patch": (lambda: plots.parts("patch"), ["around the largest value is cut out"]),
     "plain_host": (

@@ -29,7 +29,7 @@ def looked_up(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 class DeformConv(KernelMechanism):
     """Modulated deformable convolution: every position chooses where its k x k samples are taken, and weighs each of them.
 
-    Zhu et al., CVPR 2019, arXiv 1811.11168.   Named in lesson 06.
+    Zhu et al., CVPR 2019, arXiv 1811.11168.   Taught in lesson 06.
 
         o, l = W0 x                               (N, K, 2, H, W), (N, K, H, W)    K = k^2; W0: k x k, with bias
         s = x at p + p_j + o_j, bilinear          (N, C, K, H, W)    p_j: the K places of a window around p; zero outside x

@@ -18,7 +18,7 @@ def standardised(rows: Tensor, eps: float) -> Tensor:
 class SGE(Gate):
     """Spatial group-wise enhance: each group of channels is strengthened where it looks like its own mean.
 
-    Li, Hu & Yang, 2019, arXiv 1905.09646.   Named in lesson 03.
+    Li, Hu & Yang, 2019, arXiv 1905.09646.   Taught in lesson 03.
 
         t = sum over the group's channels of x * (its mean over positions)    (N, G, HW)    likeness to the mean
         n = (t - mean over positions) / (deviation over positions + eps)      (N, G, HW)
@@ -62,7 +62,7 @@ class SGE(Gate):
 class ShuffleAttention(Gate):
     """Shuffle attention: half of each group of channels is gated by what, half by where; then the channels are shuffled.
 
-    Zhang & Yang, ICASSP 2021 (SA-Net), arXiv 2102.00240.   Named in lesson 04.
+    Zhang & Yang, ICASSP 2021 (SA-Net), arXiv 2102.00240.   Taught in lesson 04.
 
         x of one group = [a; b], the first and second half of its C/G channels
         a' = sigmoid(w1 * mean over positions of a + b1) * a        (N, C/2G, H, W)    what

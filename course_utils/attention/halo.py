@@ -19,7 +19,7 @@ def pieces(x: Tensor, side: int, step: int, heads: int) -> Tensor:
 class Halo(Mechanism):
     """HaloNet's local attention, in place of a 3x3 convolution: each block of b x b places looks at itself and h around it.
 
-    Vaswani et al., CVPR 2021, arXiv 2103.12731.   Named in lesson 05.
+    Vaswani et al., CVPR 2021, arXiv 2103.12731.   Taught in lesson 05.
 
         q, k, v = Wq x, Wk x, Wv x      (N, heads, d, H, W)    d = C / heads, no bias
         a = softmax over the places j of the block of i and its rim of

@@ -51,7 +51,7 @@ class EffectiveSE(Gate):
 class GRN(Mechanism):
     """Global response normalisation: what is strong in the picture, compared with the other channels, is made stronger.
 
-    Woo et al., CVPR 2023 (ConvNeXt V2), arXiv 2301.00808.   Named in lesson 02.
+    Woo et al., CVPR 2023 (ConvNeXt V2), arXiv 2301.00808.   Taught in lesson 02.
 
         e = sqrt(sum over positions of x^2)         (N, C)          how strong each channel is
         n = e / (mean over channels of e + eps)     (N, C)          compared with the others

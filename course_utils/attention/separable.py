@@ -22,7 +22,7 @@ def strips(channels: int, length: int, dilation: int = 1) -> nn.Sequential:
 class SeparableLargeKernel(LargeKernel):
     """Large separable kernel attention: LKA with each square kernel taken apart into a row and a column.
 
-    Lau, Po & Rehman, 2024 (Expert Systems with Applications), arXiv 2309.01439.   Named in lesson 03.
+    Lau, Po & Rehman, 2024 (Expert Systems with Applications), arXiv 2309.01439.   Taught in lesson 03.
 
         u = depthwise 5x1 (depthwise 1x5 (x))                                       (N, C, H, W)    each with a bias
         a = conv 1x1 (depthwise 7x1, dilation 3 (depthwise 1x7, dilation 3 (u)))    (N, C, H, W)    no sigmoid

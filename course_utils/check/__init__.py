@@ -8,7 +8,7 @@ from .lesson_01 import can_compare, hit_share, window_of
 from .lesson_02 import se
 from .lesson_02_start import identity_start
 from .lesson_03 import seen_pixels, spatial_gate
-from .lesson_04 import coordinate_gate, simam, whose_gate
+from .lesson_04 import coordinate_gate, in_order, whose_gate
 from .lesson_05 import attend, double_attention, largest_map
 from .lesson_06 import mended_mixture, mix_places
 from .lesson_07 import best_of_one, look_at, mended_transformer
@@ -27,7 +27,7 @@ from .lesson_16 import balanced, leaks, verdict_word
 __all__ = ["apply_gate", "attend", "balanced", "best_of_one", "block_sockets", "can_compare", "channel_means", "comparison",
            "confusion", "coordinate_gate", "diagnoses", "double_attention", "eased", "evidence_pixels", "gate_bytes",
            "gated_signal", "gated_skip", "guess_among", "hit_share", "holm_adjusted", "identity_mask", "identity_start",
-           "inside_outside", "largest_map", "last_stage_share", "leaks", "look_at", "matched_width", "mended_mixture",
+           "in_order", "inside_outside", "largest_map", "last_stage_share", "leaks", "look_at", "matched_width", "mended_mixture",
            "mended_transformer", "mix_places", "paired_gain", "pareto_front", "precision_recall", "se", "seed_factor",
-           "seen_pixels", "settled", "simam", "socket_ratio", "spatial_gate", "squeeze_width", "swap",
+           "seen_pixels", "settled", "socket_ratio", "spatial_gate", "squeeze_width", "swap",
            "verdict_word", "whose_gate", "window_of"]

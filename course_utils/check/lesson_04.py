@@ -100,46 +100,43 @@ def coordinate_gate(report: Report, answer) -> None:
         compare(report, answer, given, true_coordinate(*given), f"a {(n, c, h, w)} map")
 
 
-def like_simam(over=(2, 3), less=1, factor=4.0, half=0.5, squash=torch.sigmoid, power=2, join=lambda x, gate: x * gate,
-               inside=True, fixed=None, default=1e-4):
-    """SimAM with one thing to get wrong."""
-    def simam(x: Tensor, lambda_: float = default) -> Tensor:
-        lambda_ = lambda_ if fixed is None else fixed
-        d = (x - x.mean(over, keepdim=True)).abs() ** power
-        total = d.sum(over, keepdim=True)
-        v = total / (x.numel() // total.numel() - less)
-        return join(x, squash((d / (factor * (v + lambda_)) if inside else d / (factor * v) + lambda_) + half))
-    return simam
+def put_back(y: Tensor, groups: int) -> Tensor:
+    """(N, C / groups, groups, H, W), as the channels stand now, to (N, groups, C / groups, H, W), as they stood."""
+    return y.unflatten(1, (-1, groups)).transpose(1, 2)
 
 
-def true_simam(x: Tensor, lambda_: float) -> Tensor:
-    y = torch.empty_like(x)
-    for picture, out in zip(x, y, strict=True):
-        for plane, into in zip(picture, out, strict=True):
-            energy = (plane - plane.mean()) ** 2 / (4 * plane.var() + 4 * lambda_)      # var divides by H W - 1
-            into.copy_(plane / (1 + torch.exp(-energy - 0.5)))
-    return y
+def true_order(y: Tensor, groups: int) -> Tensor:
+    x, each = torch.empty_like(y), y.shape[1] // groups
+    for group in range(groups):
+        for place in range(each):
+            x[:, group * each + place] = y[:, place * groups + group]
+    return x
 
 
-@exercise("Your SimAM", [
-    Mistake("the variance is divided by H W; it should be H W - 1.", like_simam(less=0)),
-    Mistake("the factor 4 below the fraction is missing.", like_simam(factor=1.0)),
-    Mistake("the one half inside the sigmoid is missing.", like_simam(half=0.0)),
-    Mistake("the sigmoid is missing.", like_simam(squash=lambda s: s)),
-    Mistake("the mean runs over the pictures of the batch too: each picture sees the others.", like_simam(over=(0, 2, 3))),
-    Mistake("the mean runs over the channels (dim 1); it should run over the positions of each channel.", like_simam(over=(1,))),
-    Mistake("the mean runs over channels and positions; each channel has its own.", like_simam(over=(1, 2, 3))),
-    Mistake("the gate is returned by itself: multiply x by it.", like_simam(join=lambda x, gate: gate)),
-    Mistake("the input is added back; here the gate only multiplies.", like_simam(join=lambda x, gate: x + x * gate)),
-    Mistake("the distance to the mean is not squared, or a root is taken of it.", like_simam(power=1)),
-    Mistake("lambda_ is added to the fraction; it belongs below it, beside the variance.", like_simam(inside=False)),
-    Mistake("lambda_ is not used: it is 1e-4 whatever is asked for.", like_simam(fixed=1e-4)),
-    Mistake("lambda_ should be 1e-4 where nothing is said.", like_simam(default=0.1)),
+@exercise("The channels, put back", [
+    Mistake("the channels are shuffled once more. With C channels in g groups the way back takes the two numbers exchanged: "
+            "C / g groups of g.", lambda y, groups=2: torch.stack(y.chunk(groups, 1), 2).flatten(1, 2)),
+    Mistake("that is the way back from two groups; with `groups` of them every `groups`-th channel belongs together.",
+            lambda y, groups=2: torch.cat([y[:, ::2], y[:, 1::2]], 1)),
+    Mistake("nothing was moved: view and reshape alone give the channels other names, and leave them where they are.",
+            lambda y, groups=2: y),
+    Mistake("the channels come in reverse order.", lambda y, groups=2: y.flip(1)),
+    Mistake("the groups stand in reverse order; within each the channels are right.",
+            lambda y, groups=2: put_back(y, groups).flip(1).flatten(1, 2)),
+    Mistake("channels of several pictures are mixed: the batch is dimension 0, and stays as it is.",
+            lambda y, groups=2: y.flatten(0, 1).unflatten(0, (-1, groups)).transpose(0, 1).reshape(y.shape)),
+    Mistake("only the channels of the first group are left.", lambda y, groups=2: y[:, ::groups]),
+    Mistake("the two dimensions of the channels are still apart: flatten(1, 2) joins them.",
+            lambda y, groups=2: put_back(y, groups)),
+    Mistake("the places were put in order, not the channels: channels are dimension 1.",
+            lambda y, groups=2: y.flatten(2).unflatten(2, (groups, -1)).transpose(2, 3).reshape(y.shape)),
+    Mistake("height and width are exchanged: the places stay where they are.",
+            lambda y, groups=2: put_back(y, groups).flatten(1, 2).mT.reshape(y.shape)),
 ])
-def simam(report: Report, answer) -> None:
-    """(x, lambda_=1e-4) -> x * sigmoid(d / (4 (v + lambda_)) + 1/2)."""
-    small = 0.02 * numbers(2, 3, 4, 5)      # small numbers, so that 1e-4 counts
-    compare(report, answer, (small,), true_simam(small, 1e-4), "a (2, 3, 4, 5) map of small numbers, lambda_ left out")
-    for shape, lambda_ in [((2, 4, 3, 5), 0.1), ((3, 3, 3, 3), 1e-4), ((1, 2, 6, 1), 0.5)]:
-        x = numbers(*shape)
-        compare(report, answer, (x, lambda_), true_simam(x, lambda_), f"a {shape} map, lambda_={lambda_:g}")
+def in_order(report: Report, answer) -> None:
+    """y (N, C, H, W) = torch.stack(x.chunk(groups, 1), 2).flatten(1, 2) -> x; groups 2 where nothing is said."""
+    plain = numbers(2, 6, 2, 6)
+    compare(report, answer, (plain,), true_order(plain, 2), "6 channels, groups left out")
+    for (n, c, h, w), groups in [((1, 8, 2, 2), 2), ((3, 12, 6, 2), 3), ((2, 8, 4, 4), 4), ((2, 10, 5, 2), 5), ((2, 6, 6, 1), 6)]:
+        y = numbers(n, c, h, w)
+        compare(report, answer, (y, groups), true_order(y, groups), f"{c} channels in {groups} groups")

@@ -26,53 +26,84 @@ def largest_map(report: Report, answer: int) -> None:
     close_number(report, answer, 74, "places along each side", 1e-6, reach=0.05)
 
 
-def like_attend(scale=lambda q: q.shape[-1] ** -0.5, dim=2, swap=False):
+def unseen(scores: Tensor, inside: Tensor) -> Tensor:
+    """No share for the places outside: inside (N, M)."""
+    return scores.masked_fill(~inside[:, None], float("-inf"))
+
+
+def shared(scores: Tensor, inside: Tensor) -> Tensor:
+    """The fault: the zeros outside take part."""
+    return scores
+
+
+def like_attend(scale=lambda q: q.shape[-1] ** -0.5, dim=2, swap=False, hide=unseen):
     """Attention with one thing to get wrong."""
-    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        logits = scale(q) * (k @ q.mT if swap else q @ k.mT)
-        return (logits if dim is None else logits.softmax(dim)) @ v
+    def attend(q: Tensor, k: Tensor, v: Tensor, inside: Tensor) -> Tensor:
+        scores = hide(scale(q) * (k @ q.mT if swap else q @ k.mT), inside)
+        return (scores if dim is None else scores.softmax(dim)) @ v
     return attend
 
 
-def true_attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    y = torch.zeros_like(v)
+def true_attend(q: Tensor, k: Tensor, v: Tensor, inside: Tensor) -> Tensor:
+    y = torch.zeros_like(q)
     for n in range(q.shape[0]):
+        seen = [j for j in range(k.shape[1]) if inside[n, j]]
         for i in range(q.shape[1]):
-            weights = [torch.exp((q[n, i] * k[n, j]).sum() / q.shape[2] ** 0.5) for j in range(k.shape[1])]
-            y[n, i] = sum(w * v[n, j] for j, w in enumerate(weights)) / sum(weights)
+            weights = [torch.exp((q[n, i] * k[n, j]).sum() / q.shape[2] ** 0.5) for j in seen]
+            y[n, i] = sum(w * v[n, j] for j, w in zip(seen, weights, strict=True)) / sum(weights)
     return y
 
 
+def inverted(q: Tensor) -> float:
+    return q.shape[-1] ** 0.5
+
+
+OUTSIDE = ("the places outside still take their share: a score of 0 is no small one, since exp(0) is 1. Give them minus infinity "
+           "before the softmax; zero behind it comes too late.")
+
+
 @exercise("Self-attention, repaired", [
-    Mistake("both faults are still there.", like_attend(lambda q: q.shape[-1] ** 0.5, dim=0)),
+    Mistake("all three faults are still there.", like_attend(inverted, dim=0, hide=shared)),
+    Mistake(OUTSIDE, like_attend(hide=shared)),
+    Mistake("two faults are left: the root, and the places outside.", like_attend(inverted, hide=shared)),
+    Mistake("two faults are left: the axis of the softmax, and the places outside.", like_attend(dim=0, hide=shared)),
+    Mistake("two faults are left: the root, and the axis of the softmax.", like_attend(inverted, dim=0)),
+    Mistake("the places inside are hidden, and those outside seen: `inside` is True where a place counts.",
+            like_attend(hide=lambda scores, inside: unseen(scores, ~inside))),
+    Mistake("`inside` hides queries; it says which keys there are: (N, M), the last dimension of the scores.",
+            like_attend(hide=lambda scores, inside: scores.masked_fill(~inside[:, :scores.shape[1], None], float("-inf")))),
     Mistake("the products are not divided by the square root of d.", like_attend(lambda q: 1.0)),
     Mistake("the products are divided by d; it should be the square root of d.", like_attend(lambda q: 1 / q.shape[-1])),
-    Mistake("the products are multiplied by the square root of d; divide by it.", like_attend(lambda q: q.shape[-1] ** 0.5)),
-    Mistake("the root is taken of the number of positions L; it should be d, the width of a query.",
+    Mistake("the products are multiplied by the square root of d; divide by it.", like_attend(inverted)),
+    Mistake("the root is taken of the number of queries L; it should be d, the width of a query.",
             like_attend(lambda q: q.shape[1] ** -0.5)),
     Mistake("the softmax runs over the queries (dim 1); each query's weights over the keys (dim 2) should sum to one.",
             like_attend(dim=1)),
     Mistake("the softmax runs over the pictures of the batch (dim 0).", like_attend(dim=0)),
-    Mistake("the softmax is missing.", like_attend(dim=None)),
+    Mistake("the softmax is missing.", like_attend(dim=None, hide=lambda scores, inside: scores * inside[:, None])),
     Mistake("queries and keys are exchanged.", like_attend(swap=True)),
     Mistake("that is the weights; the values are not collected yet.",
-            lambda q, k, v: (q @ k.mT * q.shape[-1] ** -0.5).softmax(2)),
-    Mistake("the weights collect the keys; they should collect the values.", lambda q, k, v: like_attend()(q, k, k)),
-    Mistake("the values are added back; here the weights alone decide.", lambda q, k, v: v + like_attend()(q, k, v)),
-    Mistake("the softmax runs over the pictures (dim 0), and nothing is divided by the root.", like_attend(lambda q: 1.0, dim=0)),
-    Mistake("the softmax runs over the queries (dim 1), and nothing is divided by the root.", like_attend(lambda q: 1.0, dim=1)),
-    Mistake("the softmax runs over the queries (dim 1), and the root multiplies.",
-            like_attend(lambda q: q.shape[-1] ** 0.5, dim=1)),
+            lambda q, k, v, inside: unseen(q @ k.mT * q.shape[-1] ** -0.5, inside).softmax(2)),
+    Mistake("the weights collect the keys; they should collect the values.",
+            lambda q, k, v, inside: like_attend()(q, k, k, inside)),
+    Mistake("the queries are added back; here the weights alone decide.",
+            lambda q, k, v, inside: q + like_attend()(q, k, v, inside)),
+    Mistake("the softmax runs over the queries (dim 1), and the places outside still take their share.",
+            like_attend(dim=1, hide=shared)),
     Mistake("the root belongs to the products, before the softmax; behind it the weights no longer sum to one.",
-            lambda q, k, v: like_attend(lambda q: 1.0)(q, k, v) / q.shape[-1] ** 0.5),
+            lambda q, k, v, inside: like_attend(lambda q: 1.0)(q, k, v, inside) / q.shape[-1] ** 0.5),
     Mistake("the weights are transposed: row i holds what query i takes.",
-            lambda q, k, v: (q @ k.mT * q.shape[-1] ** -0.5).softmax(2).mT @ v),
+            lambda q, k, v, inside: unseen(q @ k.mT * q.shape[-1] ** -0.5, inside).softmax(2).mT @ v),
 ])
 def attend(report: Report, answer) -> None:
-    """q, k, v (N, L, d) -> (N, L, d)."""
-    for shape in [(2, 5, 3), (3, 4, 4), (2, 2, 6), (1, 1, 3)]:      # L equals d, N equals L: a wrong axis has a valid shape
-        q, k, v = (numbers(*shape, seed=seed) for seed in range(3))
-        compare(report, answer, (q, k, v), true_attend(q, k, v), f"q, k and v of shape {shape}")
+    """q (N, L, d); k, v (N, M, d), zero where inside (N, M) is False -> (N, L, d)."""
+    # M equals L, L equals d, N equals L: a wrong axis has a valid shape. In the second case nothing lies outside.
+    for n, length, many, d, last in [(2, 5, 5, 3, 3), (3, 4, 4, 4, 4), (2, 2, 6, 6, 4), (3, 3, 3, 2, 2), (1, 1, 3, 3, 2)]:
+        q, k, v = (numbers(n, size, d, seed=seed) for seed, size in enumerate((length, many, many)))
+        inside = torch.stack([torch.arange(many).roll(picture) < last for picture in range(n)])      # (N, M)
+        k, v = k * inside[..., None], v * inside[..., None]
+        compare(report, answer, (q, k, v, inside), true_attend(q, k, v, inside),
+                f"{n} pictures, {length} queries, {many} keys, {last} of them inside")
 
 
 def like_double(gather=lambda b: b.softmax(2), distribute=lambda v: v.softmax(1), join=lambda a, y: y):

@@ -1,4 +1,4 @@
-"""How four mechanisms of lessons 06 and 07 are put together, in the language of the emblem. Reached through `plots`."""
+"""How six mechanisms of lessons 05 to 07 are put together, in the language of the emblem. Reached through `plots`."""
 from __future__ import annotations
 
 import numpy as np
@@ -16,6 +16,11 @@ SAID = {
     "selective": "x goes through two branches, a 3 x 3 convolution and one with gaps, each with norm and ReLU. From the mean of "
                  "their sum, layers and a softmax over the branches make two weights for each channel. The branches times their "
                  "weights are added to y.",
+    "deformable": "From x a 3 x 3 convolution makes, at each place, nine offsets and nine weights. The nine samples leave their "
+                  "square grid, drawn around a digit, for places between the pixels; times their weights and the kernel they add "
+                  "up to y.",
+    "halo": "A map cut into blocks of 4 x 4 places. Each place of a block looks at its block and at a rim of 2 places around it. "
+            "In the middle of the map the rim is whole; in a corner a part of it lies outside the picture, where nobody looks.",
     "transformer": "From the picture a small network makes six numbers, theta. They place a grid on the picture, here a tilted "
                    "square; the colours under the grid are the new picture, which the network reads.",
     "patch": "The picture is made small. A small network scores each place of the copy, and a softmax makes a map of them. The "
@@ -105,6 +110,58 @@ def _selective(ax) -> None:
     say(ax, 604, 79, "2, C", size=8.5)
 
 
+def _deformable(ax) -> None:
+    say(ax, 27, 140, "x", size=12, color=INK, fontstyle="italic")
+    say(ax, 786, 100, "y", size=12, color=INK, fontstyle="italic")
+    wire(ax, (40, 140), (336, 140), arrow=True)
+    wire(ax, (62, 140), (62, 60), (86, 60), arrow=True)
+    box(ax, 136, 60, 100, 46, "conv 3\u00d73,\nzero at first", CONV)
+    wire(ax, (186, 60), (210, 60), arrow=True)
+    box(ax, 264, 60, 108, 46, "9 offsets,\n9 weights", PLAIN)
+    wire(ax, (318, 60), (336, 60), arrow=True)
+    say(ax, 264, 102, "for each place", size=8.5)
+    ax.add_patch(Rectangle((342, 20), 160, 160, facecolor=DARK, edgecolor=EDGE, linewidth=1.2, zorder=3))
+    say(ax, 422, 100, "3", size=92, color="#8A8A8A", fontweight="bold", rotation=14)
+    moved = ((-34, -40), (0, -55), (21, -40), (-8, -10), (11, -14), (34, 6), (-20, 31), (5, 33), (25, 24))
+    for (u, v), k in zip(moved, range(9), strict=True):
+        x, y = 422 + 26 * (k % 3 - 1), 100 + 26 * (k // 3 - 1)
+        ax.plot([x, 422 + u], [y, 100 + v], color="white", linewidth=0.9, zorder=7)
+        ax.plot(x, y, "s", markersize=5, markerfacecolor=DARK, markeredgecolor="white", zorder=8, gid="tap")
+        ax.plot(422 + u, 100 + v, "o", markersize=6.5, markerfacecolor=MARK, markeredgecolor=DARK, zorder=9, gid="sample")
+    wire(ax, (502, 100), (536, 100), arrow=True)
+    box(ax, 590, 100, 108, 46, "samples times\nweights", PLAIN)
+    wire(ax, (644, 100), (664, 100), arrow=True)
+    box(ax, 710, 100, 92, 46, "kernel,\nthen the sum", CONV)
+    wire(ax, (756, 100), (774, 100), arrow=True)
+    say(ax, 422, 194, "squares: a plain convolution; dots: where this place looks", size=8.5)
+
+
+def _halo(ax) -> None:
+    left, top, side = 280, 30, 12      # of the map of 20 x 12 places
+    ax.add_patch(Rectangle((left, top), 20 * side, 12 * side, facecolor=CONV, edgecolor=EDGE, linewidth=1.2, zorder=3))
+    for k in range(1, 20):
+        line = {"color": "white", "linewidth": 0.6} if k % 4 else {"color": EDGE, "linewidth": 1.2}
+        ax.plot([left + k * side] * 2, [top, top + 12 * side], zorder=4, **line)
+        if k < 12:
+            ax.plot([left, left + 20 * side], [top + k * side] * 2, zorder=4, **line)
+    for column, row in ((12, 4), (0, 8)):
+        x, y = left + column * side, top + row * side
+        for rim in ({"facecolor": MARK, "alpha": 0.45, "zorder": 5}, {"fill": False, "edgecolor": DARK, "linewidth": 1.4,
+                                                                      "linestyle": (0, (3, 2)), "zorder": 7, "gid": "rim"}):
+            ax.add_patch(Rectangle((x - 2 * side, y - 2 * side), 8 * side, 8 * side, **rim))
+        ax.add_patch(Rectangle((x, y), 4 * side, 4 * side, facecolor="#E69F00", edgecolor=DARK, linewidth=1.6, zorder=7,
+                               gid="block"))
+    for x, y in ((left - 2 * side, top + 6 * side), (left - 2 * side, top + 12 * side)):      # outside the picture
+        wide, tall = (2 * side, 6 * side) if y < top + 12 * side else (8 * side, 2 * side)
+        ax.add_patch(Rectangle((x, y), wide, tall, facecolor="white", edgecolor=GREY, hatch="////", linewidth=0, zorder=6))
+    for x, y, words, end in ((662, 74, "a block: who asks", (left + 15 * side, top + 6 * side)),
+                             (662, 124, "the rim: who else answers", (left + 17 * side, top + 8 * side)),
+                             (140, 160, "outside the picture: zeros\nthat nobody may see", (left - side, top + 10 * side))):
+        say(ax, x, y, words, color=INK)
+        wire(ax, (x + (92 if x < end[0] else -92), y), end, width=1.0)
+        ax.lines[-1].set_zorder(9)
+
+
 def _transformer(ax) -> None:
     _picture(ax, 84, 90, 120)
     corners = [(84 + 26 + a * 23 - b * 8, 67 + a * 8 + b * 23) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))]
@@ -150,12 +207,21 @@ def _patch(ax) -> None:
         say(ax, x, y, words, size=8.5, color=GREY)
 
 
-DRAWN = {"dynamic": (_dynamic, 224), "selective": (_selective, 182), "transformer": (_transformer, 190), "patch": (_patch, 190)}
+DRAWN = {"dynamic": (_dynamic, 224), "selective": (_selective, 182), "deformable": (_deformable, 206), "halo": (_halo, 224),
+         "transformer": (_transformer, 190), "patch": (_patch, 190)}
 
 
 @styled
 def parts(name: str, title: str | None = None):
-    """How a mechanism is put together: "dynamic" convolution, "selective" kernels, spatial "transformer", "patch" selection."""
+    """How a mechanism is put together.
+
+    Args:
+        name: "halo" (lesson 05), "dynamic" convolution, "selective" kernels, "deformable" convolution (06), spatial
+            "transformer" or "patch" selection (07).
+
+    Raises:
+        ValueError: another name.
+    """
     draw, height = DRAWN[pick(name, DRAWN, "drawing")]
     fig, ax = canvas(820, height, title)
     draw(ax)
