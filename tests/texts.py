@@ -47,7 +47,7 @@ def texts(root: Path = ROOT) -> Iterator[tuple[str, str]]:
         for number, cell in enumerate(json.loads(path.read_text("utf-8"))["cells"]):
             read = plain if cell["cell_type"] == "markdown" else remarks
             yield f"{path.stem}, cell {number}", read("".join(cell["source"]))
-    for pattern in ("*.md", "docs/*.md", "data/*.md", "data/**/*.toml"):
+    for pattern in ("*.md", "docs/**/*.md", "data/*.md", "data/**/*.toml"):
         for path in sorted(root.glob(pattern)):
             yield str(path.relative_to(root)), plain(path.read_text("utf-8"))
     for pattern in ("course_utils/**/*.py", "tools/*.py"):
