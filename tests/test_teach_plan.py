@@ -162,14 +162,26 @@ def test_the_most_important_lesson_is_taken_first_and_the_order_is_that_of_the_c
     assert made.before == ("01 Lesson 01 (for 03)",)
 
 
+def test_what_is_cut_first_comes_back_last_and_named_parts_stand_alone():
+    parts = ("A", 20, "section"), ("B", 10, "section"), ("C", 10, "section"), ("Exercise 1", 10, "core")
+    made = lesson("01", 50, *parts)
+    ranks = {"B": 1, "C": 2}
+    ranked = tuple(dataclasses.replace(p, cut="x" * (p.name in ranks), rank=ranks.get(p.name, 0)) for p in made.parts)
+    there = {"01": dataclasses.replace(made, parts=ranked)}
+    assert inside(plan.make_plan(wanted(40, entries=("01",), work=500), there)) == {"01": ["A", "C", "Exercise 1"]}
+    only = dataclasses.replace(wanted(60), entries=(plan.Entry("01", parts=("B", "Exercise 1")),))
+    made = plan.make_plan(only, there)
+    assert inside(made) == {"01": ["B", "Exercise 1"]} and "01: all but what stands above." in str(made)
+
+
 def test_a_break_comes_before_so_many_minutes_are_passed_and_rather_between_lessons():
-    made = plan.make_plan(wanted(200, pause=10, work=50), three())
-    rows = made.sessions[0].rows
-    since = 0
-    for row in rows:
-        since = 0 if row.lesson is None else since + row.minutes
-        assert since <= 50
-    assert [row.lesson and row.lesson.number for row in rows][:4] == ["01", None, "01", "02"] or rows[1].lesson is None
+    there = {n: lesson(n, 45, ("A", 5, "section"), ("B", 30, "section"), ("Exercise 1", 10, "core")) for n in ("01", "02")}
+    rows = plan.make_plan(wanted(200, pause=10, work=50), there).sessions[0].rows
+    assert [(row.clock, row.minutes, row.words) for row in rows] == [
+        ("0:00", 45, "01 Lesson 01: all sections, exercise 1"), ("0:45", 10, "break"),
+        ("0:55", 45, "02 Lesson 02: all sections, exercise 1")]
+    rows = plan.make_plan(wanted(200, pause=10, work=40, entries=("01",)), there).sessions[0].rows
+    assert [row.minutes for row in rows] == [35, 10, 10]      # a long lesson is broken inside
 
 
 def test_with_whole_no_lesson_runs_over_the_end_of_a_session():
