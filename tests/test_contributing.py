@@ -296,6 +296,10 @@ def test_a_lesson_by_the_recipe(tmp_path):
     assert [c.execution_count for c in nbformat.read(lesson, 4).cells if c.cell_type == "code"] == [1, 2, 3, 4, 5]
     here.command(*rules)
     assert "5 passed" in here.command("pytest notebooks/", "99_toy")
+    page = here.root / "docs/teaching/99.md"
+    assert "pages in" in here.command("python tools/make_teaching.py", "99_toy") and "# 99 · Toy" in page.read_text("utf-8")
+    assert failed(here.command("pytest tests/test_teaching_pages.py", "99_toy", "-k", "99 or every_lesson", code=1)) == {
+        "test_a_page_has_its_parts_and_its_length", "test_what_may_be_cut_is_a_part_of_the_lesson_and_not_all_of_it"}
 
 
 @pytest.mark.full

@@ -23,14 +23,14 @@ EXTRAS = PROJECT["optional-dependencies"]
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 # Packages whose module has another name.
 CALLED = {"PIL": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn", "codespell_lib": "codespell"}
-# What a direct dependency brings along; tests, tools and teach.py may count on it, the rest of the package declares what it
+# What a direct dependency brings along; tests, tools and teach/ may count on it, the rest of the package declares what it
 # imports: a dependency may stop to bring it, and then `import course_utils.plots` fails on a learner's machine.
 BROUGHT = {
     "huggingface_hub": "timm",
     "safetensors": "timm",
     "docutils": "sphinx",
     "nbformat": "nbgrader",
-    "nbclient": "jupyterlab",
+    "nbclient": "nbgrader",
     "nbconvert": "jupyterlab",
     "jupyter_client": "jupyterlab",
     "packaging": "pytest",
@@ -118,7 +118,7 @@ def test_every_import_is_declared(folder):
     known = sys.stdlib_module_names | ours | {"course_utils", "tomllib"}  # tomllib: with Python 3.11
     for path in sorted((ROOT / folder).rglob("*.py")):
         declared, brought = (CORE, {}) if folder == "course_utils" else (ALL, BROUGHT)
-        if path.name == "teach.py":
+        if path.parent.name == "teach":
             declared, brought = CORE | TEACH, BROUGHT
         if path.parent.name == "quiz":      # where questions for Moodle are asked for; it says so where mistune is not there
             declared = CORE | TEACH

@@ -16,7 +16,8 @@ FLOORS = (
     {"names": (), "paths": (), "tables": (), "stats": (), "hosts": ()},
     {"runtime": ("names",), "attention": ("names",), "scores": ("hosts",), "quiz": ("names", "paths"),
      "progress": ("paths", "tables")},
-    {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention"), "teach": ("quiz",)},
+    {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention"),
+     "teach": ("names", "paths", "tables", "progress", "quiz")},
     {"train": ("runtime", "tasks"), "widgets": ("runtime", "plots")},
     {"cost": ("tables", "train")},
     {"sockets": ("names", "stats", "tables", "attention", "plots", "cost")},      # its doctor counts, and asks for the price

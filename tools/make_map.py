@@ -15,28 +15,17 @@ sys.path.insert(0, str(ROOT))
 
 from marks import between  # noqa: E402
 
+from course_utils.teach.lessons import helps  # noqa: E402
+
 README, PICTURE = ROOT / "README.md", ROOT / "docs" / "lessons.png"
 BEGIN, END = "<!-- lessons: begin -->\n", "<!-- lessons: end -->"
 HEAD = "| | lesson | question | helps first | minutes |\n| --- | --- | --- | --- | --- |"
 ROW = re.compile(r"^\| (\d\d) \| \[([^\]]+)\]\(notebooks/([^)]+)\) \| ([^|]+?) \|.*\|$", re.M)
-SAID = re.compile(r"(Any of lessons|Lessons?|\[Lesson)\b.*?\bhelps?\b")      # "Lessons [02](...) and [03](...) help"
 
 
 def opening(path: Path) -> str:
     """The first cell of a lesson."""
     return "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
-
-
-def helps(text: str) -> tuple[list[str], bool]:
-    """The lessons that a first cell says help, and whether any one of them does: "Any of lessons [09](...) to [11](...)"."""
-    line = next((line for line in text.splitlines() if line.startswith("About ")), "")
-    said = SAID.search(line)
-    if not said:
-        return [], False
-    numbers = re.findall(r"\]\((\d\d)_", said[0])
-    if ") to [" in said[0] and len(numbers) == 2:
-        numbers = [f"{n:02d}" for n in range(int(numbers[0]), int(numbers[1]) + 1)]
-    return numbers, said[1].startswith("Any")
 
 
 def lessons(root: Path = ROOT) -> dict[str, Path]:

@@ -20,7 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "docs/*/*.md")
 BESIDE = ("data/quiz/{}.toml", "docs/teaching/{}.md")      # what belongs to one lesson
-REMAKE = ("make_glossary.py", "make_map.py", "make_index.py")      # what is made from the lessons that are there
+# What is made from the lessons that are there.
+REMAKE = ("make_glossary.py", "make_map.py", "make_index.py", "make_teaching.py")
 
 
 class Mistake(Exception):
@@ -70,13 +71,17 @@ def remove(root: Path, numbers: list[str], dry_run: bool = False) -> list[str]:
     said = [f"removed {path.relative_to(root)}" for path in gone]
     names = [path.name for path in gone if path.suffix == ".ipynb"]
 
+    beside = [path.name for path in gone if path.suffix == ".md"]
+
     def change(text: str) -> str:
         for name in names:
             text = without(text, name, left[0].name)
+        for name in beside:      # a link to its page for teachers becomes plain words
+            text = re.sub(rf"\[([^\[\]]+)\]\((?:[^()\s:]*/)?{re.escape(name)}(?:#[^()\s]*)?\)", r"\1", text)
         return text
 
     texts = {path: rewritten(path, change) for path in (*pages, *left)
-             if any(name in path.read_text("utf-8") for name in names)}
+             if any(name in path.read_text("utf-8") for name in (*names, *beside))}
     said += [f"changed {path.relative_to(root)}" for path in texts]
     if not dry_run:
         for path, text in texts.items():

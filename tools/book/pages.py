@@ -24,7 +24,7 @@ PARTS = {
     "Use it": (REST, "docs/field_guide", "docs/recipes", "docs/elsewhere", "docs/doctor", "docs/scale", "docs/export"),
     "What was measured, what is claimed": ("answer", "claims"),
     LOOK_UP: ("mechanisms", "docs/sockets", "docs/sockets_timm", "docs/glossary", "docs/references"),
-    TEACH: ("teaching", "CONTRIBUTING", "CHANGELOG", "data/README"),
+    TEACH: ("teaching", "docs/teaching/README", "CONTRIBUTING", "CHANGELOG", "data/README"),
 }
 
 # In the form that re.X reads; fenced code may hold anything, lines with ## and [what](looks like) links too.
@@ -81,7 +81,7 @@ def contents(root: Path, generated: tuple[str, ...]) -> list[Part]:
     parts = [Part("Lessons", tuple(lessons(root)))]
     for title, pages in PARTS.items():
         new = more.get(title, [])
-        first = 1 if title == TEACH else len(pages)      # pages for a lesson stand behind the page for teachers
+        first = 2 if title == TEACH else len(pages)      # pages for a lesson stand behind those for teachers
         parts.append(Part(title, tuple(p for p in (*pages[:first], *new, *pages[first:]) if p in there or p in new)))
     return [part for part in parts if part.pages]
 

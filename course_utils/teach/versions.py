@@ -1,7 +1,4 @@
-"""For teachers: solution, grading and student versions of a lesson, all made from the lesson itself.
-
-    python -m course_utils.teach student notebooks/*.ipynb --out build/student
-    python -m course_utils.teach quiz --format moodle -o quiz.xml      (the questions: see course_utils.quiz)
+"""Solution, grading and student versions of a lesson, all made from the lesson itself.
 
 solution: exercises answered, checks asserted; runs through. grading: the same without its Solution folds,
 the source for nbgrader's own commands. student: what nbgrader makes of that; stops at its first exercise.
@@ -11,25 +8,17 @@ its placeholder between ### BEGIN SOLUTION and ### END SOLUTION); check (nbgrade
 calls check.…(…)); fold (Markdown: hints, then a <details> titled "Solution", whose first ```python block is
 the whole answer cell with the answer in it, without marks).
 """
-import argparse
 import ast
 import copy
 import dis
-import os
 import re
-import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 try:
     import nbformat
 except ImportError as error:
     raise ImportError('course_utils.teach needs nbformat. Do: pip install -e ".[teach]"') from error
 
-from . import quiz
-
-OTHERS = {"quiz": quiz.main}  # commands that make no version of a lesson: name -> main(argv)
 BEGIN, END, STUB = "### BEGIN SOLUTION", "### END SOLUTION", "raise NotImplementedError()"
 MARK = re.compile(r"(?m)^.*\b(BEGIN|END) SOLUTION.*\n?")
 SOLUTION_FOLD = re.compile(r"(?i)<details\b[^>]*>\s*<summary\b[^>]*>(?:[^\w<]|<[^>]*>)*solution")
@@ -182,41 +171,3 @@ def student_version(nb):
     for step in STEPS:
         nb, resources = getattr(preprocessors, step)().preprocess(nb, resources)
     return nb
-
-
-def main(argv: list[str] | None = None) -> None:
-    argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] and argv[0] in OTHERS:
-        return OTHERS[argv[0]](argv[1:])
-    make = dict(solution=solution_version, grading=grading_version, student=student_version)
-    parser = argparse.ArgumentParser(prog="python -m course_utils.teach", description=__doc__.split("\n")[0],
-                                     epilog=f"Other commands, each with a --help of its own: {', '.join(OTHERS)}.")
-    parser.add_argument("version", choices=make)
-    parser.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
-    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="names stay as they are")
-    parser.add_argument("--force", action="store_true", help="replace what an earlier run wrote")
-    args = parser.parse_args(argv)
-    targets, built = [args.out / path.name for path in args.notebooks], []
-    for path, target in zip(args.notebooks, targets, strict=True):
-        if path.suffix != ".ipynb" or not path.is_file():
-            parser.error(f"{path} is no notebook. Wanted: files that end in .ipynb.")
-        if targets.count(target) > 1:
-            parser.error(f"two notebooks would become {target}. Write each to its own --out.")
-        if target.exists() and (not args.force or target.samefile(path)):
-            parser.error(f"{target} exists. Choose another folder; --force replaces only versions.")
-    try:
-        for path in args.notebooks:  # all are made before the first is written
-            nbformat.validate(nb := nbformat.read(path, 4))
-            built.append(make[args.version](nb))
-        args.out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=args.out) as drafts:
-            for path, target, nb in zip(args.notebooks, targets, built, strict=True):
-                nbformat.write(nb, draft := Path(drafts, target.name))
-                os.replace(draft, target)
-                print(f"{args.version} version of {path}: {target}")
-    except Exception as error:  # nbgrader raises plain RuntimeError and the like
-        sys.exit(f"{path}: no {args.version} version made. {error}")
-
-
-if __name__ == "__main__":
-    main()
