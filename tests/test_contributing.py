@@ -278,6 +278,15 @@ def cut_to_a_handful(path):
     nbformat.write(nb, path)
 
 
+def say_it_anew(path):
+    """Another word in every sentence, so that none of them stands in lesson 00 too."""
+    nb = nbformat.read(path, 4)
+    for cell in nb.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"(?m)\b(a|an|and|the) (?!.*=)", r"\1 toy ", cell.source)
+    nbformat.write(nb, path)
+
+
 @pytest.mark.full
 def test_a_lesson_by_the_recipe(tmp_path):
     here = Copy(tmp_path / "course", "a lesson")
@@ -294,6 +303,8 @@ def test_a_lesson_by_the_recipe(tmp_path):
     here.edit("README.md", (last, last + "| 99 | [Toy](notebooks/99_toy.ipynb) | Toy? | 50 |\n"))
     assert "99_toy.ipynb: " in here.command("python tools/run_notebooks.py", "99_toy")
     assert [c.execution_count for c in nbformat.read(lesson, 4).cells if c.cell_type == "code"] == [1, 2, 3, 4, 5]
+    assert failed(here.command(*rules, code=1)) == {"test_no_sentence_stands_in_two_lessons"}
+    say_it_anew(lesson)
     here.command(*rules)
     assert "5 passed" in here.command("pytest notebooks/", "99_toy")
     page = here.root / "docs/teaching/99.md"
