@@ -73,6 +73,7 @@ def test_the_sections_of_a_lesson_are_its_headings_in_order(tmp_path):
 def test_minutes_are_shared_whole_and_to_the_last():
     assert lessons.shared(10, [1, 1, 1]) == [4, 3, 3] and lessons.shared(7, [6, 1]) == [6, 1]
     assert sum(lessons.shared(57, [3.2, 0.1, 9.9, 4.4])) == 57
+    assert lessons.shared(10, [100, 1, 100]) == [5, 1, 4] and lessons.shared(2, [1, 1, 1]) == [1, 1, 0]
 
 
 def test_minutes_that_do_not_add_up_are_refused():

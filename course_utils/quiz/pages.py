@@ -7,8 +7,11 @@ import re
 from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
+from IPython.display import display
+
 from .bank import FOLDER, LETTERS, Question, lessons, read
 
+FOLD = re.compile(r"<details>.*?</details>\s*", re.S)
 BACK = (1, 3, 6)      # lessons back, from the newest: what was recalled once comes again later, and later still
 
 
@@ -45,6 +48,21 @@ def recall(lesson: str, n: int = 3, folder: Path = FOLDER) -> str:
         if number < lesson:
             earlier.insert(0, read(number, folder).questions)
     return listed(chosen, named=True)
+
+
+def shown(lesson: str, n: int = 3, folder: Path = FOLDER) -> dict[str, str]:
+    """`recall` as Jupyter displays it: MIME type -> text. The plain one has no answers.
+
+    Raises:
+        ValueError: as `recall`.
+    """
+    questions = recall(lesson, n, folder) or "There is no earlier lesson to ask about."
+    return {"text/markdown": questions, "text/plain": FOLD.sub("", questions).strip()}
+
+
+def ask(lesson: str, n: int = 3, folder: Path = FOLDER) -> None:
+    """Show below the cell what `shown` gives."""
+    display(shown(lesson, n, folder), raw=True)
 
 
 def choose(earlier: Sequence[Sequence[Question]], n: int, asked: Set[Question]) -> list[Question]:
