@@ -179,7 +179,7 @@ TOY = '''
 class Toy(Gate):
     """Each channel is weighed by its own mean.
 
-    No single paper.   Named in lesson 02.
+    No single paper.   In no lesson.
 
         y = sigmoid(a * mean over positions of x + b) * x           (N, C, H, W)
 
