@@ -154,7 +154,7 @@ def test_from_a_folder_to_a_page_without_a_network_and_again(small, tmp_path, mo
     (["pets_", "--host", "resnet81"], "unknown host 'resnet81'. Did you mean 'resnet18'"),
     (["FOLDER", "--host", "no_such_module:net"], "there is no module 'no_such_module' here"),
     (["FOLDER", "--pretrained"], "the course's host|has no pretrained weights|small_resnet"),
-    (["FOLDER", "--minutes", "0.001"], r"too little time: .* and there are 0\.0\. Give"),
+    (["FOLDER", "--minutes", "0.001"], "too little time"),
     (["fashion_mnist", "--root", "/nowhere"], "fashion_mnist is not in /nowhere.*To this command say --download, or --root"),
 ], ids=["no folder", "data set misspelt", "host misspelt", "no module", "no weights", "no time", "no data"])
 def test_what_cannot_be_done_is_refused_in_one_line(options, words, tmp_path, monkeypatch):

@@ -316,6 +316,7 @@ def test_a_wrapped_or_compiled_network_is_asked_inside():
 @pytest.mark.parametrize("call, error, told", [
     (lambda: doctor("net"), TypeError, "must be a torch.nn.Module, got str"),
     (lambda: doctor(plugged(), torch.zeros(2, 5, 12, 14)), ValueError, "could not be run: RuntimeError.*doctor.model, pictures"),
+    (lambda: doctor(plugged(), torch.zeros(4, 3, 12, 14), [0, 1, 0, 1]), ValueError, r"8 pictures or more, got labels \(4,\)"),
     (lambda: doctor(plugged(), "cat.png"), ValueError, "inputs must hold a picture.*got str"),
     (lambda: doctor(plugged(), torch.zeros(2, 3, 12, 14, dtype=torch.uint8)), ValueError, r"torch.uint8.*x\.float\(\) / 255"),
 ])
