@@ -531,6 +531,16 @@ def test_boxes_are_drawn_along_their_pixels_and_weak_ones_left_out():
         assert kinds.count("found") == count
 
 
+def test_of_boxes_at_one_place_the_likelier_is_named_first():
+    """Catches labels on top of each other: only the last, the least likely, could be read."""
+    twice = torch.tensor([[[8, 2, 6, 8, 13.0, 0.39], [2, 2, 6, 8, 12.6, 0.74], [5, 14, 2, 20, 9, 0.5]]])
+    labels = [text.get_text() for text in plots.boxes(X[:1], BOXES[:1], twice).axes[0].texts]
+    assert labels == ["4", "2 0.74\n8 0.39", "5 0.50"]
+    twice[..., 2:5:2] += 4.5      # two lines no longer fit below
+    below, beside = (plots.boxes(X[:1], BOXES[:1], found).axes[0].texts[1] for found in (twice[:, 1:2], twice))
+    assert (below.get_va(), beside.get_va()) == ("top", "bottom")
+
+
 def test_painted_has_each_class_in_the_colour_that_its_key_names():
     fig = plots.painted(X, PAINT)
     shades = [patch.get_facecolor()[:3] for patch in fig.legends[0].get_patches()]
