@@ -110,7 +110,7 @@ FIGURES = {
     ),
     "dots, one seed": (
         lambda: plots.dots({"SE": [0.5]}, 0.1, "chance"),
-        ["mean 0.50, no interval, 1 seed.", "chance at 0.10"],
+        ["one number each. SE: 0.50.", "chance at 0.10"],
     ),
     "solved in many rows": (lambda: plots.solved(MANY, 0.5, title=TITLE), ["configuration 8: 2 of 2 solved"]),
     "dots without an interval": (lambda: plots.dots(RESULTS, interval=False), ["plain: mean 0.33, lowest 0.30"]),
@@ -441,7 +441,7 @@ def test_a_broken_text_leaves_no_single_word_in_its_last_line():
 def test_single_runs_have_no_mean_and_no_bar():
     fig = plots.dots({"pre": [22.2], "post": [22.3]})
     ax = fig.axes[0]
-    assert ax.get_title("left") == "one run each" and not [line for line in ax.lines if line.get_gid() in ("mean", "interval")]
+    assert ax.get_title("left") == "one number each" and not [line for line in ax.lines if line.get_gid() in ("mean", "interval")]
     assert [t.get_text() for t in ax.get_xticklabels()] == ["pre\n22.2", "post\n22.3"]
 
 
