@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TypeVar
 
 T = TypeVar("T")
+MOST = 100      # of more names than these a message lists the closest alone
 
 
 def hint(name: object, known: Iterable[str], cutoff: float = 0.4) -> str:
@@ -18,7 +19,9 @@ def hint(name: object, known: Iterable[str], cutoff: float = 0.4) -> str:
 def unknown(kind: str, name: object, known: Iterable[str], cutoff: float = 0.4) -> ValueError:
     """The error to raise: "unknown task 'wat'. Did you mean 'what'? Known: what, where, ..."."""
     known = list(known)
-    return ValueError(f"unknown {kind} {name!r}.{hint(name, known, cutoff)} Known: {', '.join(known)}")
+    listed = known if len(known) <= MOST else [*(get_close_matches(str(name).lower(), known, 8, cutoff) or known[:8]),
+                                               f"... ({len(known):,} in all)"]
+    return ValueError(f"unknown {kind} {name!r}.{hint(name, known, cutoff)} Known: {', '.join(listed)}")
 
 
 def find(kind: str, name: object, known: Mapping[str, T], cutoff: float = 0.4) -> T:

@@ -118,8 +118,9 @@ def small(tmp_path, monkeypatch):
     return pictures(tmp_path / "my cats & дogs", cat=8, dog=4)
 
 
-def test_from_a_folder_to_a_page_without_a_network_and_again(small, tmp_path, monkeypatch, capsys):
+def test_from_a_folder_to_a_page_without_a_network_and_again(small, tmp_path, monkeypatch, capsys, recwarn):
     asked = []
+    (small / "cat" / "broken.png").write_bytes(b"")
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, lambda self, *args: asked.append(args))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **_: asked.append(args))
@@ -127,6 +128,7 @@ def test_from_a_folder_to_a_page_without_a_network_and_again(small, tmp_path, mo
     main(command)
     shown = capsys.readouterr().out
     assert not asked, f"asked the network for {asked}"
+    assert "1 cannot be read" in shown and not [w for w in recwarn if "cannot be read" in str(w.message)], "said once is enough"
     assert "balanced accuracy" in shown and "What this can show" in shown and "left" in shown
     page = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert "my cats &amp; дogs" in page and "CBAM at post" in page and "all 3 modules run" in page
@@ -153,7 +155,7 @@ def test_from_a_folder_to_a_page_without_a_network_and_again(small, tmp_path, mo
     (["FOLDER", "--host", "no_such_module:net"], "there is no module 'no_such_module' here"),
     (["FOLDER", "--pretrained"], "the course's host|has no pretrained weights|small_resnet"),
     (["FOLDER", "--minutes", "0.001"], "too little time"),
-    (["fashion_mnist", "--root", "/nowhere"], "fashion_mnist is not in /nowhere"),
+    (["fashion_mnist", "--root", "/nowhere"], "fashion_mnist is not in /nowhere.*To this command say --download, or --root"),
 ], ids=["no folder", "data set misspelt", "host misspelt", "no module", "no weights", "no time", "no data"])
 def test_what_cannot_be_done_is_refused_in_one_line(options, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -2,19 +2,22 @@
 
 import inspect
 import re
+from pathlib import Path
 
+import make_index
 import make_table
 import pytest
 from properties import ARGUMENTS, CASES, NAMES, each_name, over
 from test_parity_gates import PARITY as GATES
 from test_parity_mixing import PARITY as MIXING
 
-from course_utils import attention
+from course_utils import attention, guide
 from course_utils.attention.base import STARTS
 from course_utils.attention.channel import eca_kernel
 from course_utils.plots import FAMILY_COLOURS
 from course_utils.sockets import SOCKETS
 
+ROOT = Path(__file__).resolve().parents[1]
 KINDS = {"gate", "mixing", "kernel", "input", "pool"}
 OUTPUT = {"aff": "z", "iaff": "z"}      # the output is y in all other formulas; here y is the second map
 
@@ -46,12 +49,29 @@ def test_docstring_says_what_a_reader_needs(name):
     first, second = doc.split("\n")[:2]
     assert first.endswith(".") and not second
     assert cls.paper and cls.paper.lower() in doc.lower()
-    assert re.search(r"(Taught|Named) in lesson (0[2-7]|15)", doc)
+    assert re.search(r"(Taught|Named) in lesson (0[2-7]|15)\b|In no lesson\.", doc)
     assert "Parameters: " in doc and "Raises:" in doc and "ValueError" in doc
     assert re.search(rf"\b{OUTPUT.get(name, 'y')} += ", doc)
     assert cls.compared and all(word in doc for word in cls.compared.split(", "))
     assert re.search(rf"[Ss]ocket: `{cls.home}`", " ".join(doc.split()))
     assert f'"{cls.starts[-1]}"' in doc or "both starts" in doc
+
+
+@pytest.fixture(scope="module")
+def course():
+    return {number: make_index.sections(ROOT / "notebooks" / file) for number, file in make_index.lessons().items()}
+
+
+@each_name
+def test_the_lesson_that_a_docstring_names_is_one_that_names_it(name, course):
+    """And "In no lesson" is said of one that no lesson names: catches a sentence that was taken out of a lesson, or put in."""
+    count = make_index.mentions(make_index.CALLED.get(name, attention.REGISTRY[name].__name__))
+    naming = {number for number, parts in course.items() if any(count(part.heading + " " + part.words) for part in parts)}
+    said = guide.words(name).lesson
+    if not said:
+        assert not naming, f"lesson {min(naming, default='')} names it: say so in the docstring"
+    elif said in course:      # it is not, in a copy of which that lesson was taken out
+        assert said in naming, f"lesson {said} does not name it; those that do: {sorted(naming)}. If none does: In no lesson."
 
 
 @each_name

@@ -154,7 +154,7 @@ def test_every_argument_has_a_wrong_value(name):
     defaults = {key: p.default for key, p in inspect.signature(attention.REGISTRY[name]).parameters.items()}
     free = {key for key, value in defaults.items() if isinstance(value, bool)} | {"read", "open", "scale", "channels", "start"}
     tried = {argument for other, options, _ in WRONG for argument in options if other == name}
-    assert set(ARGUMENTS[name]) - free <= tried
+    assert set(ARGUMENTS[name]) - free <= tried, "put a wrong value of each into WRONG, above"
 
 
 @pytest.mark.parametrize("call, message", [

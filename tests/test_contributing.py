@@ -179,7 +179,7 @@ TOY = '''
 class Toy(Gate):
     """Each channel is weighed by its own mean.
 
-    No single paper.   Named in lesson 02.
+    No single paper.   In no lesson.
 
         y = sigmoid(a * mean over positions of x + b) * x           (N, C, H, W)
 
@@ -227,6 +227,7 @@ def test_a_mechanism_by_the_recipe(tmp_path):
     here.edit("course_utils/attention/__init__.py", ("SRM, GatedChannel", "SRM, GatedChannel, Toy"),
               ('REGISTRY: dict[str, type[nn.Module]] = {', 'REGISTRY: dict[str, type[nn.Module]] = {\n    "toy": Toy,'))
     here.command("python tools/make_table.py", "toy")
+    here.command("python tools/make_index.py", "toy")
     lacks = here.command("pytest tests/test_attention_contract.py", "toy", code=1)
     assert failed(lacks) == {"test_every_mechanism_has_a_parity_reference", "test_every_mechanism_has_a_formula"}
     assert lacks.count("'toy'") >= 2, "it says what lacks, and not of whom"
@@ -238,6 +239,8 @@ def test_a_mechanism_by_the_recipe(tmp_path):
     mutant = '    ("toy: max", CHANNEL, "self.scale(x.mean(", "self.scale(x.amax("),\n'
     here.edit("tests/mutants.py", ("MUTANTS = [\n", "MUTANTS = [\n" + mutant))
     assert "1 of 1 mutants caught" in here.command("python tests/mutate.py", "toy")
+    here.command("python tools/make_field_guide.py", "toy", "--keep-prices")      # of the toy there is none yet: it is counted
+    assert "passed" in here.command("pytest tests/test_field_guide.py", "toy", "-k", "toy or page_is or index or number_is")
 
 
 @pytest.mark.full

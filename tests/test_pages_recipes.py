@@ -111,6 +111,30 @@ def test_pretrained_weights_of_timm_fit_before_and_after():
     assert doctor(net, pictures()) and doctor(late, pictures())
 
 
+def test_the_attention_alone_is_trained_saved_and_loaded(tmp_path, monkeypatch):
+    """Catches norms that move though all is frozen, which nobody sees until the attention is taken out."""
+    monkeypatch.chdir(tmp_path)
+    page = run(PAGE, "Train the attention alone, save, load")
+    net, again, x = page["net"], page["again"].eval(), pictures(n=4)
+    frozen = {name: value.clone() for name, value in net.state_dict().items() if "attention" not in name and "fc." not in name}
+    trained = {name for name, p in net.named_parameters() if p.requires_grad}
+    assert trained == {f"{module}.{name}" for module in page["receipt"].names for name, _ in again.get_submodule(
+        module).named_parameters()} | {"fc.weight", "fc.bias"}
+    assert torch.equal(again(x), net.eval()(x))
+    page["train_mode"]()
+    for _ in range(2):
+        page["optimiser"].zero_grad()
+        nn.functional.cross_entropy(net(x), torch.tensor([0, 1, 2, 0])).backward()
+        page["optimiser"].step()
+    assert not torch.equal(again(x), net.eval()(x))
+    plain = page["timm"].create_model("resnet18", num_classes=3)
+    with pytest.raises(RuntimeError, match="Unexpected key.*attention_post"):
+        plain.load_state_dict(net.state_dict())
+    unplug(net)
+    now = net.state_dict()
+    assert all(torch.equal(value, now[name]) for name, value in frozen.items())
+
+
 def test_a_kernel_that_was_replaced_is_no_longer_loaded():
     net = SmallResNet()
     saved = copy.deepcopy(net.state_dict())

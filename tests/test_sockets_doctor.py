@@ -211,6 +211,22 @@ def test_a_branch_that_starts_at_zero_is_told_and_not_accused(silent):
     assert checkup and ("3 of 3 get a map of nothing but zeros" in str(checkup)) is silent
 
 
+@pytest.mark.parametrize("at", ["pre", "inner"])
+def test_what_stands_before_a_norm_that_starts_at_zero_is_told_and_not_accused(at):
+    """Its map is no zero, and no gradient comes all the same; one that is cut off as well is accused."""
+    net = host()
+    for block in net.blocks:
+        nn.init.zeros_(block.bn2.weight)
+    plug_in(net, "se", at, input_size=SIZE)
+    before = {name: p.clone() for name, p in net.named_parameters()}
+    checkup = doctor(net, picture())
+    told = "of 3 get no gradient yet, for weights of the host begin at zero, such as blocks.0.bn2.weight"
+    assert checkup and f"3 {told}" in str(checkup) and "a gradient reaches none of them" in str(checkup)
+    assert all(torch.equal(p, before[name]) for name, p in net.named_parameters())
+    net.blocks[0].conv2.register_forward_hook(lambda module, args, y: y.detach())
+    assert names(doctor(net, picture())) == {checkup.findings[0].name}
+
+
 @pytest.mark.parametrize("last", [lambda y: y.argmax(1), lambda y: y[:0], lambda y: y.detach()], ids=["labels", "none", "cut"])
 def test_outputs_without_a_gradient_are_told_and_nobody_is_accused(last):
     """As a detector that has found nothing."""
@@ -300,7 +316,9 @@ def test_a_wrapped_or_compiled_network_is_asked_inside():
 @pytest.mark.parametrize("call, error, told", [
     (lambda: doctor("net"), TypeError, "must be a torch.nn.Module, got str"),
     (lambda: doctor(plugged(), torch.zeros(2, 5, 12, 14)), ValueError, "could not be run: RuntimeError.*doctor.model, pictures"),
+    (lambda: doctor(plugged(), torch.zeros(4, 3, 12, 14), [0, 1, 0, 1]), ValueError, r"8 pictures or more, got labels \(4,\)"),
     (lambda: doctor(plugged(), "cat.png"), ValueError, "inputs must hold a picture.*got str"),
+    (lambda: doctor(plugged(), torch.zeros(2, 3, 12, 14, dtype=torch.uint8)), ValueError, r"torch.uint8.*x\.float\(\) / 255"),
 ])
 def test_a_wrong_call_says_what_to_do(call, error, told):
     with pytest.raises(error, match=told):

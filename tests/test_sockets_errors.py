@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import sockets_wrong as nets
 import torch
@@ -32,10 +33,15 @@ def plug(attention="se", at="post", input_size=(12, 14), **options):
     return lambda net: plug_in(net, attention, at, input_size=input_size, **options)
 
 
+def look(inputs):
+    return lambda net: plug_in(net, "se", "post", inputs=inputs)
+
+
 WRONG = {
     # which socket
     "socket misspelt": Wrong(plug(at="pots"), ValueError, "unknown socket 'pots'", "mean 'post'.*Known: input, pre, inner, post"),
-    "two sockets in a list": Wrong(plug(at=["pre", "post"]), ValueError, r"\['pre', 'post'\]", "Known: .*both"),
+    "two sockets in a list": Wrong(plug(at=["pre", "post"]), ValueError, r"got \['pre', 'post'\]",
+                                   "at='both'.*once for each.*Known"),
     "unplug: socket misspelt": Wrong(lambda net: unplug(net, "after-add"), ValueError, "unknown socket 'after-add'",
                                      "mean 'after_add'", holding("eca", "after_add")),
     "unit misspelt": Wrong(plug(unit="blok"), ValueError, "got 'blok'", "'block'.*'conv'"),
@@ -51,7 +57,9 @@ WRONG = {
     # which places
     "stage out of range": Wrong(plug(stages=[1, 3]), ValueError, "stages=3", "2 stages .*places in 1, 2"),
     "stage 0": Wrong(plug(stages=0), ValueError, "stages=0", "places in 1, 2"),
-    "stage as a string": Wrong(plug(stages="2"), EITHER, "stages='2'", "places in 1, 2"),
+    "stage as a string": Wrong(plug(stages="2"), EITHER, "stages='2'", "places in 1, 2.*Stages are numbers"),
+    "stage by its name": Wrong(plug(stages="layer4"), ValueError, "stages='layer4'", r"numbers; by name choose with layers="),
+    "one of two stages by its name": Wrong(plug(stages=[1, "layer4"]), ValueError, "stages='layer4'", "choose with layers="),
     "stage as a bool": Wrong(plug(stages=[True]), ValueError, "stages=True", "places in 1, 2"),
     "stage as a fraction": Wrong(plug(stages=1.5), EITHER, r"stages.*1\.5", "places in 1, 2"),
     "no stage": Wrong(plug(stages=[]), ValueError, "names no stage", "leave it out for all"),
@@ -64,11 +72,14 @@ WRONG = {
                                    "fields of a Place: socket, unit, module, stage, channels, size"),
     "layers as a number": Wrong(plug(layers=5), TypeError, "got 5", "layers must be a name pattern.*function of a Place"),
     "layers as numbers": Wrong(plug(layers=[1, 2]), TypeError, r"got \[1, 2\]", "layers must be a name pattern"),
+    "layers as modules": Wrong(lambda net: plug_in(net, "se", "post", layers=[net.blocks[1]]), TypeError, r"got \[\w*Block\]\.",
+                               r"list_sockets\(model\) shows the names"),
     "layers as a module": Wrong(lambda net: plug_in(net, "se", "post", layers=net.blocks[1]), TypeError, "got .*Block",
                                 "layers must be a name pattern"),
     # which attention
     "mechanism misspelt": Wrong(plug("seb"), ValueError, "unknown mechanism 'seb'", "mean 'se'.*Known: aff, attention_gate"),
     "no mechanism": Wrong(plug(None), TypeError, "got None", "a name or a callable channels -> module"),
+    "two mechanisms in a list": Wrong(plug(["se", "cbam"]), TypeError, r"got \['se', 'cbam'\]", "a call for each.*stack=True"),
     "option misspelt": Wrong(plug(reducton=4), TypeError, "SE takes no reducton", "It takes reduction"),
     "option out of range": Wrong(plug(reduction=0), ValueError, "got 0", "reduction must be an integer of at least 1"),
     "channels as an option": Wrong(plug(channels=8), TypeError, "SE takes no channels", "It takes reduction"),
@@ -143,6 +154,12 @@ WRONG = {
     "list_sockets: size 0": Wrong(lambda net: list_sockets(net, 0), ValueError, "got 0", f"input_size must be {C_H_W}"),
     "size that the network refuses": Wrong(plug(input_size=(17, 18)), ValueError, "could not be run .*3x17x18.*Error: ",
                                            f"Give the size that it takes: input_size={C_H_W}", VGG),
+    "a picture of bytes": Wrong(look(torch.zeros(1, 3, 12, 14, dtype=torch.uint8)), ValueError, "They are torch.uint8",
+                                r"x\.float\(\) / 255"),
+    "a picture without a batch": Wrong(look(torch.zeros(3, 12, 14)), ValueError, "no batch dimension", r"x\[None\]"),
+    "batches in a list": Wrong(look([torch.zeros(1, 3, 12, 14)] * 2), ValueError, "TypeError: conv2d[^\n]*A list goes in",
+                               r"torch\.cat"),
+    "an array": Wrong(look(np.zeros((1, 3, 12, 14))), ValueError, "got ndarray", r"torch\.from_numpy.*next\(iter\(loader\)\)"),
     "no size that is usual": Wrong(list_sockets, ValueError, "of 3x224x224, 3x32x32.*first error was: RuntimeError",
                                    f"input_size={C_H_W}", VGG),
 }

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -92,6 +93,7 @@ def test_two_data_sets_in_one_process_are_not_taken_for_each_other(monkeypatch):
 @pytest.mark.parametrize("task, words", [
     ("cifar11", "unknown task or data set 'cifar11'. Did you mean 'cifar10'. Known: what, .*cifar100, .*folder:PATH"),
     ("wat", "unknown task or data set 'wat'. Did you mean 'what'"),
+    (str(Path(__file__).parent), "It is a folder here: of pictures, write 'folder:.*tests'"),
     ("folder:/no/such/place", "FileNotFoundError: /no/such/place is not there"),
     ("cifar100", "FileNotFoundError: cifar100 is not in .*download=True"),
 ])

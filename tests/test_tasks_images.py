@@ -131,6 +131,11 @@ def test_no_connection_is_told_as_such(tmp_path, no_mirror):  # noqa: F811
     assert no_mirror
 
 
+def test_printed_it_says_what_it_holds_and_not_every_pixel():
+    data = Images(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 1, 0]), ["cat", "dog"])
+    assert str(data) == "Images(x=(4, 3, 8, 8) uint8, y=(4,), classes=['cat', 'dog'])"
+
+
 def test_an_unknown_split_is_refused(tmp_path):
     with pytest.raises(ValueError, match="split must be one of 'train', 'test', got 'valid'"):
         fashion_mnist("valid", root=tmp_path)

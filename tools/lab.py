@@ -88,7 +88,7 @@ def chromium(playwright):
     return playwright.chromium.launch(executable_path=installed, headless=True, args=QUIET)
 
 
-def open_and_run(page, base: str, token: str, ask, name: str, app: str, seconds: int = 120) -> None:
+def open_and_run(page, base: str, token: str, ask, name: str, app: str, seconds: int = 300) -> None:
     """Open a notebook and run all of its cells, which may take so many seconds."""
     page.goto(f"{base}/{PATHS[app]}/{name}?token={token}" + ("&reset" if app == "jupyterlab" else ""))
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)

@@ -96,7 +96,8 @@ def mechanisms(course: dict[str, list[Section]]) -> Iterator[tuple[str, str, str
     for name, cls in attention.REGISTRY.items():
         count = mentions(CALLED.get(name, cls.__name__))
         made = re.compile(rf'"{name}"|\battention\.{cls.__name__}\b')
-        lesson = re.search(r"(?:Taught|Named) in lesson (\d\d)", cls.__doc__)[1]
+        said = re.search(r"(?:Taught|Named) in lesson (\d\d)", cls.__doc__)
+        lesson = said[1] if said else ""
         others = [number for number, parts in course.items() if number != lesson
                   and any(made.search(part.code) for part in parts) | (sum(count(part.words) for part in parts) > 1)]
         yield f"`{name}`", lesson, place(course.get(lesson, []), count), others

@@ -16,6 +16,7 @@ import os
 import shlex
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from .plan import Plan
 from .prepare import make_plan
 from .running import PLAN, RESULTS, carry_out
 from .say import Answer
+from .survey import Survey
 
 LOOKING = 0.15      # the share of the minutes that may go into opening pictures
 
@@ -84,6 +86,18 @@ def check_out(out: Path, source: str) -> None:
                       "--out FOLDER") from error
 
 
+def seen(args: argparse.Namespace) -> Survey:
+    """What `look` finds.
+
+    Raises:
+        FileNotFoundError: a data set that is not there; the message says how this command gets it.
+    """
+    try:
+        return look(args.source, args.root, args.download, LOOKING * 60 * args.minutes)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error} To this command say --download, or --root FOLDER.") from error
+
+
 def known(out: Path, args: argparse.Namespace) -> tuple[Plan, float | None] | None:
     """The plan of this folder, if it was begun with the same question, and the seconds that it took if it is finished.
 
@@ -125,14 +139,16 @@ def answer(args: argparse.Namespace, began: float) -> Path:
     root = str(args.root.absolute()) if args.root else None
     finished = before and before[1] is not None
     executor = None if finished else dask(args.dask) if args.dask else Processes(args.workers) if args.workers > 1 else None
-    with executor or contextlib.nullcontext():
+    with executor or contextlib.nullcontext(), warnings.catch_warnings():
+        # Looking names the pictures that cannot be read; each run would again.
+        warnings.filterwarnings("ignore", r"\d+ of \d+ pictures cannot be read", UserWarning)
         if before:
             plan = before[0]
             say(f"{args.out} holds this question already: " + ("it is finished, and the page is made anew." if finished else
                                                                "it goes on."))
         else:
             say(f"Looking at {args.source} ...")
-            survey = look(args.source, args.root, args.download, LOOKING * 60 * args.minutes)
+            survey = seen(args)
             say(f"{survey}\nMeasuring how long a step takes ...")
             plan = make_plan(survey, args.host, args.minutes, args.pretrained, args.size, args.lr, args.seed, args.download,
                              root, executor, began, say)

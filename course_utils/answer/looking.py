@@ -48,6 +48,8 @@ def look(source: str | Path, root: str | Path | None = None, download: bool = Fa
         FileNotFoundError, ValueError: no such folder; no pictures, one class, a class with fewer than two pictures, all pictures
             of a class unreadable. The message says what to do.
     """
+    import torchvision.datasets.folder  # noqa: F401  (takes seconds once, and would count as the reading of pictures)
+
     began = time.perf_counter()
     if str(source) in tasks.DATA_SETS:
         return of_data_set(str(source), root, download, began)

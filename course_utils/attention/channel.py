@@ -140,7 +140,7 @@ class GatedChannel(Gate):
 class SRM(Gate):
     """Style-based recalibration: weigh each channel by its mean and its spread, each channel by itself.
 
-    Lee, Kim & Nam, ICCV 2019, arXiv 1903.10829.   Named in lesson 02.
+    Lee, Kim & Nam, ICCV 2019, arXiv 1903.10829.   In no lesson.
 
         t = [mean, standard deviation] over positions     (N, C, 2)
         s = sigmoid(BN(w1 * mean + w2 * deviation))       (N, C)        two weights a channel, no bias

@@ -1,4 +1,4 @@
-"""Gather-excite: a channel gate that may differ from region to region. Named in lesson 02."""
+"""Gather-excite: a channel gate that may differ from region to region."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .base import Gate, positive
 class GatherExcite(Gate):
     """Gather-excite without parameters: the mean of the surroundings, squashed, is the gate.
 
-    Hu et al., NeurIPS 2018, arXiv 1810.12348.   Named in lesson 02.
+    Hu et al., NeurIPS 2018, arXiv 1810.12348.   In no lesson.
 
         g = mean of x over windows of 2e - 1, every e positions    (N, C, H/e, W/e); extent 0: over the whole map
         y = sigmoid(nearest upsampling of g) * x                   (N, C, H, W)
@@ -54,7 +54,7 @@ class GatherExcite(Gate):
 class LearnedGatherExcite(GatherExcite):
     """Gather-excite with learned gathering: strided depthwise convolutions in place of the mean.
 
-    Hu et al., NeurIPS 2018, arXiv 1810.12348.   Named in lesson 02.
+    Hu et al., NeurIPS 2018, arXiv 1810.12348.   In no lesson.
 
         g = (BN depthwise 3x3 stride 2), log2 e times, ReLU between    (N, C, H/e, W/e)
         g = W2 relu(W1 relu(g))                                        only with mlp=True (the paper's theta-plus)

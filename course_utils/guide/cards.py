@@ -50,7 +50,7 @@ class Card:
         built, channels = module(self.name)
         lesson = f"[lesson {w.lesson}]({self.links[w.lesson]})" if w.lesson in self.links else f"lesson {w.lesson}"
         return {"source": PAPER.sub(lambda m: f"[{m[0]}]({PAPERS}{m[0]})", w.source),
-                "lesson": f"{'Taught' if w.taught else 'Named'} in {lesson}",
+                "lesson": f"{'Taught' if w.taught else 'Named'} in {lesson}" if w.lesson else "In no lesson",
                 "home": ", ".join(filter(None, (f"`{cls.home}`" + ", as its authors have it" * w.theirs, w.place))),
                 "class, kind": f"`attention.{cls.__name__}`; {cls.kind}",
                 "starts": ", ".join(f"`{start}`" for start in cls.starts),

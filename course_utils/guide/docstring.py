@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..attention import find, formula
 
 PARAGRAPHS = re.compile(r"\n\s*\n")
-TAUGHT = re.compile(r"(.*\.) (Taught|Named) in lesson (\d\d)\b")
+TAUGHT = re.compile(r"(.*\.) (?:(Taught|Named) in lesson (\d\d)|In no lesson)\b")
 PLACE = re.compile(r"Parameters: .*?\. (Authors' s|S)ocket: `\w+`([^.]*)\.(.*)")
 OPTION = re.compile(r"(?m)^    (\w[\w, ]*): ")
 
@@ -20,8 +20,8 @@ class Words:
 
     what: str                   # its first line: what it is for
     source: str                 # authors, venue, arXiv number
-    lesson: str                 # "02"
-    taught: bool                # else it is only named there
+    lesson: str                 # "02"; "" where no lesson names it
+    taught: bool                # else it is at most named there
     formula: str
     parameters: str             # their number as a formula
     place: str                  # more about its socket
@@ -58,10 +58,10 @@ def words(name: str) -> Words:
         else:
             notes.append(line(text))
     taught, place = TAUGHT.match(line(source)), PLACE.match(line(parts.get("Parameters", "")))
-    for part, there in {"... in lesson NN.": taught, "a formula, indented": "formula" in parts, "Args:": "Args" in parts,
-                        "Parameters: ... socket: `...`": place}.items():
+    for part, there in {"... in lesson NN. (or In no lesson.)": taught, "a formula, indented": "formula" in parts,
+                        "Args:": "Args" in parts, "Parameters: ... socket: `...`": place}.items():
         if not there:
             raise ValueError(f"the docstring of {name!r} lacks {part!r}; see that of attention.SE")
-    return Words(line(what), taught[1], taught[3], taught[2] == "Taught", inspect.cleandoc("\n" + parts["formula"]),
+    return Words(line(what), taught[1], taught[3] or "", taught[2] == "Taught", inspect.cleandoc("\n" + parts["formula"]),
                  formula(name), place[2].strip(" ,;"), place[1] != "S", options(parts["Args"]),
                  " ".join([*notes, place[3].strip()]).strip())

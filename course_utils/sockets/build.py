@@ -55,7 +55,9 @@ def check_maker(attention: Maker, socket: str, start: str, options: dict) -> Non
                         f"Each place needs one of its own: pass the class, or lambda channels: {type(attention).__name__}(...).")
     if not isinstance(attention, str):
         if not callable(attention):
-            raise TypeError(f"attention must be a name or a callable channels -> module, got {attention!r}")
+            several = (" Of several, plug in one after the other: a call for each, from the second on with stack=True."
+                       if isinstance(attention, list | tuple) else "")
+            raise TypeError(f"attention must be a name or a callable channels -> module, got {attention!r}.{several}")
         if options:
             raise TypeError(f"the options {', '.join(options)} belong to a mechanism given by name. For your own callable, bind "
                             f"them: functools.partial({label(attention)}, {next(iter(options))}=...).")

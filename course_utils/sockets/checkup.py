@@ -29,8 +29,9 @@ class Finding:
     `runs` is how often it is called for one picture, and `wanted` how often its place was passed when it was plugged in.
     `change` is the largest |difference| that it makes to its map, by the largest |value|; 0 at the identity start, None where
     it stands for something else (instead, head, fuse). `gradient` is the norm of the gradients of its parameters, None where
-    none can be had. `silent`: nothing but zeros comes in, so that nothing can be learned there yet. `untrained`: its weights
-    are those that it was plugged in with. `reading` is what it weighs by, None with fewer pictures than eight.
+    none can be had. `silent`: nothing but zeros comes in, so that nothing can be learned there yet. `asleep`: no gradient
+    comes for weights of the host that begin at zero, this one and its like. `untrained`: its weights are those that it was
+    plugged in with. `reading` is what it weighs by, None with fewer pictures than eight.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Finding:
     untrained: bool = False
     reading: Reading | None = None
     same: bool = False          # its gate is the same for each picture
+    asleep: str = ""
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -122,7 +124,7 @@ class Checkup:
             return sum(any(fault.name in names for fault in f.faults) for f in self.findings)
         count = len(self.findings)
         lost_ones = those("gone", "does not run", "runs too often", "not finite")
-        dead = those("no gradient", "gradient not finite")
+        dead = those("no gradient", "gradient not finite") + sum(bool(f.asleep) for f in self.findings)
         gates = [f"{those(name)} {words}" for name, words in (
             ("saturated", "saturated"), ("untrained", "still at the start"), ("mixes pictures", "depending on other pictures"))
             if those(name)] + ([f"{same} the same for each picture"] if (same := sum(f.same for f in self.findings)) else [])
@@ -184,7 +186,10 @@ class Checkup:
             return (f"{self.host}: nothing is plugged in. What plug_in has put in is looked at, and nothing else: no attention "
                     "that belongs to the model itself, or stands in a container.")
         count = len(self.findings)
-        learns = ", their outputs are finite, and a gradient reaches each" if self.asked else " and their outputs are finite"
+        idle = sum(f.gradient == 0 for f in self.findings)
+        reached = f"{count - idle or 'none'} of them" if idle else "each"
+        learns = (f", their outputs are finite, and a gradient reaches {reached}" if self.asked else
+                  " and their outputs are finite")
         well = f"{self.host}: all {count} modules run{learns}."
         moved = sum(f.start == "identity" and bool(f.change) for f in self.findings)
         silent = sum(f.silent for f in self.findings)
@@ -192,6 +197,9 @@ class Checkup:
                 "weights anew."] if moved and not self.scored else []
         told += [f"{silent} of {count} get a map of nothing but zeros, as behind a norm that starts at zero: they learn once "
                  "that has moved."] if silent else []
+        asleep = [f.asleep for f in self.findings if f.asleep]
+        told += [f"{len(asleep)} of {count} get no gradient yet, for weights of the host begin at zero, such as {asleep[0]}: "
+                 "they learn once that has moved."] if asleep else []
         first = [f.name for f in self.findings if f.untrained]
         told += [f"{len(first)} of {count} still have the weights that they were plugged in with."] if first and not self.scored \
             else []

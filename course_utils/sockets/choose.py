@@ -19,11 +19,13 @@ def of_stages(places: list[Place], stages: int | Iterable[int], last: int) -> li
     Raises:
         ValueError: a stage that is not there, or none.
     """
-    numbers = list(stages) if isinstance(stages, Iterable) else [stages]
+    numbers = [stages] if isinstance(stages, str) or not isinstance(stages, Iterable) else list(stages)
     there = sorted({p.stage for p in places})
     if wrong := [n for n in numbers if isinstance(n, bool) or not isinstance(n, int) or n not in there]:
+        named = (" Stages are numbers; by name choose with layers='layer4.*'." if isinstance(wrong[0], str) else
+                 " The two ends of the network, 0, belong to no stage.")
         raise ValueError(f"stages={wrong[0]!r} is not there: this network has {last} stages (sizes of map), and this socket "
-                         f"has places in {', '.join(map(str, there))}. The two ends of the network, 0, belong to no stage.")
+                         f"has places in {', '.join(map(str, there))}.{named}")
     if not numbers:
         raise ValueError("stages names no stage; leave it out for all of them")
     return [p for p in places if p.stage in numbers]
@@ -42,8 +44,11 @@ def patterns_in(layers: Layers) -> list[str]:
     """
     names = [layers] if isinstance(layers, str) else list(layers) if isinstance(layers, Iterable) else [None]
     if isinstance(layers, nn.Module) or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"layers must be a name pattern such as 'layer4.*', several of them, or a function of a Place; got "
-                        f"{type(layers).__name__ if isinstance(layers, nn.Module) else repr(layers)}")
+        def short(item) -> str:      # a module's repr is a page long
+            return type(item).__name__ if isinstance(item, nn.Module) else repr(item)
+        got = f"[{', '.join(map(short, layers))}]" if isinstance(layers, list | tuple) else short(layers)
+        raise TypeError(f"layers must be a name pattern such as 'layer4.*', several of them, or a function of a Place; got {got}"
+                        ". list_sockets(model) shows the names.")
     return names
 
 

@@ -13,12 +13,12 @@ from .build import Eased
 from .checkup import POINT, Checkup, Fault, Finding
 from .gates import STAND_FOR, Reading
 from .memory import Remembered, remembered, weighed
-from .probe import Example, examples
+from .probe import Example, amiss, examples, told
 from .proof import noise
 from .record import tensors
 from .surgery import Plugged, host_class, part_socket, parts
 from .symptoms import of_the_gates, of_the_network, of_the_use
-from .trials import LEAST, Loss, Score, Subject, costs, groups_of
+from .trials import LEAST, Loss, Score, Subject, check_labels, costs, groups_of
 
 ENOUGH = 32      # pictures for a look at the gradients
 
@@ -121,33 +121,13 @@ def doctor(model: nn.Module, pictures=None, labels: Tensor | None = None, score:
     names = dict.fromkeys([*(name for name in wanted if name not in elsewhere), *there])
     found = [finding(name, there.get(name), wanted.get(name, Remembered()), watch, twin, name in elsewhere.values())
              for name in names]
+    found = only_asleep(found, twin, pictures)
     checkup = Checkup(first_causes(found), host, watch.asked, spread=spread)
     like = next(twin.parameters())
     given = None if pictures is None else examples(twin, inputs=pictures)[0].map(lambda t: noise(t, like))
     if given is None or len(given.tensors[0]) < LEAST or given.tensors[0].ndim != 4:
         return checkup
     return second_half(checkup, twin.requires_grad_(False), given, None if labels is None else labels.to(like.device), score)
-
-
-def check_labels(labels, pictures) -> Tensor | None:
-    """The labels as a tensor.
-
-    Raises:
-        ValueError: without pictures, too few, or not as many.
-    """
-    if labels is None:
-        return None
-    labels = torch.as_tensor(labels)
-    batch = next(iter(tensors(pictures)), None)
-    if batch is None or batch.ndim != 4:
-        got = type(pictures).__name__ if batch is None else f"tensors such as {tuple(batch.shape)}"
-        raise ValueError(f"labels need a batch of pictures, a tensor (N, C, H, W), got {got}: doctor(model, pictures, labels). "
-                         "From arrays: torch.from_numpy(...); of a list of pictures of one size: torch.stack(pictures).")
-    count = len(batch)
-    if labels.ndim == 0 or len(labels) != count or count < LEAST:
-        raise ValueError(f"labels must be one for each picture, of {LEAST} pictures or more, got labels {tuple(labels.shape)} "
-                         f"and {count} pictures: doctor(model, pictures, labels). Some hundreds say more.")
-    return labels
 
 
 def second_half(checkup: Checkup, twin: nn.Module, given: Example, labels: Tensor | None, score: Score | None) -> Checkup:
@@ -205,8 +185,9 @@ def answer(twin: nn.Module, watch: Watch, pictures) -> None:
             return
         except Exception as error:
             problem = problem or error
-    raise ValueError(f"this {type(twin).__name__} could not be run: {type(problem).__name__}: {str(problem).rstrip('.')}. Give "
-                     "pictures that it takes: doctor(model, pictures)") from problem
+    wrong = amiss(example) if pictures is not None else ""
+    raise ValueError(f"this {type(twin).__name__} could not be run: {told(problem)}. {wrong}Give pictures that it takes: "
+                     "doctor(model, pictures)") from problem
 
 
 def finding(name: str, module: nn.Module | None, wanted: Remembered, watch: Watch, twin: nn.Module, wrapped: bool) -> Finding:
@@ -244,6 +225,22 @@ def finding(name: str, module: nn.Module | None, wanted: Remembered, watch: Watc
     kind = type(module.module if isinstance(module, Eased) else module).__name__
     return Finding(name, kind, runs, wanted.calls or runs, finite, change, gradient, frozen, silent,
                    wanted.start, untrained, faults=tuple(faults))
+
+
+def only_asleep(found: list[Finding], twin: nn.Module, pictures) -> list[Finding]:
+    """Nobody is accused who gets no gradient for weights of the host that begin at zero, and would if they had moved."""
+    stuck = [f.name for f in found if any(fault.name == "no gradient" for fault in f.faults)]
+    ours = tuple(f"{f.name}." for f in found)
+    zeros = [name for name, p in twin.named_parameters() if not (name.startswith(ours) or name.endswith("bias") or p.any())]
+    if not (stuck and zeros):
+        return found
+    woken = copy.deepcopy(twin)
+    for name in zeros:
+        woken.get_parameter(name).data.fill_(1)
+    answer(woken, Watch({}), pictures)
+    awake = {name for name in stuck if any(p.grad is not None and p.grad.any() for p in woken.get_submodule(name).parameters())}
+    return [replace(f, asleep=zeros[0], faults=tuple(fault for fault in f.faults if fault.name != "no gradient"))
+            if f.name in awake else f for f in found]
 
 
 def first_causes(findings: list[Finding]) -> tuple[Finding, ...]:

@@ -45,6 +45,9 @@ def check_model(model: nn.Module) -> None:
 
 def check_socket(at: str, unit: str | None) -> None:
     """Refuse an unknown socket or unit."""
+    if isinstance(at, list | tuple | set):
+        raise ValueError(f"at must be one socket, got {at!r}. For pre and post together: at='both'. For others call plug_in once "
+                         f"for each. Known: {', '.join(SOCKETS)}")
     if at not in SOCKETS:
         raise unknown("socket", at, SOCKETS)
     if unit not in (None, *UNITS):

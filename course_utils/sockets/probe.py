@@ -122,7 +122,8 @@ def examples(net: nn.Module, input_size=None, inputs=None) -> list[Example]:
         if not given.tensors or given.tensors[0].ndim not in (3, 4):
             raise ValueError(f"inputs must hold a picture, a tensor (N, C, H, W): give the tensor, a tuple of the arguments of "
                              f"model(...), or a dict of those by name; got {type(inputs).__name__}"
-                             + (f" with {given}" if given.tensors else " without a tensor"))
+                             + (f" with {given}" if given.tensors else " without a tensor. From an array: "
+                                "torch.from_numpy(...), from a DataLoader: next(iter(loader))[0]"))
         return [given]
     # A stem that first sorts pixels into channels has a convolution of more channels than the picture.
     counts = (first.in_channels,) if first.in_channels in (1, 3) else (first.in_channels, 3, 1)
@@ -135,6 +136,23 @@ def examples(net: nn.Module, input_size=None, inputs=None) -> list[Example]:
         numbers = numbers * 2 if len(numbers) == 1 else numbers
         wanted = [tuple(numbers)] if len(numbers) == 3 else [(channels, *numbers) for channels in counts]
     return [Example((torch.zeros(1, *size, dtype=like.dtype, device="meta"),)) for size in wanted]
+
+
+def amiss(given: Example) -> str:
+    """What looks wrong with the pictures that somebody gave, and what to do; empty if nothing does."""
+    first, whole = given.tensors[0], given.args[0] if given.args else None
+    if not first.is_floating_point():
+        return f"They are {first.dtype}, and most networks want floats, as in training: x.float() / 255. "
+    if whole is first and first.ndim == 3:
+        return "It has no batch dimension: x[None]. "
+    if isinstance(whole, list) and first.ndim == 4:
+        return "A list goes in as it is, which detectors take; of batches give one, or torch.cat(...) of all. "
+    return ""
+
+
+def told(error: Exception) -> str:
+    """Its kind and its first line: torch may go on for a page."""
+    return f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0].rstrip('.')}"
 
 
 def warn_of_size(net: nn.Module, done: Run) -> None:
@@ -167,11 +185,10 @@ def probe(net: nn.Module, input_size=None, inputs=None) -> tuple[Run, Example]:
                 if weights:
                     real[str(example)] = problem
     error = next(iter(real.values()))
-    told = f"{type(error).__name__}: {str(error).rstrip('.')}"
     once = len({str(e) for e in real.values()}) == 1 and len(real) > 1
-    remedy = ("It is the same for every size, so the size is not the cause. " if once else "" if inputs is not None else
-              "Give the size that it takes: input_size=(C, H, W). ")
+    remedy = ("It is the same for every size, so the size is not the cause. " if once else amiss(wanted[0]) if inputs is not None
+              else "Give the size that it takes: input_size=(C, H, W). ")
     call = "model(...)" if inputs is not None else "model(x)"
     raise ValueError(f"this {type(net).__name__} could not be run as {call} on one picture of {', '.join(real)}. The first error "
-                     f"was: {told}. {remedy}Of a model that takes more than a picture, give inputs=..., the arguments of "
+                     f"was: {told(error)}. {remedy}Of a model that takes more than a picture, give inputs=..., the arguments of "
                      "model(...), or plug into the part that takes the picture.") from error

@@ -25,6 +25,27 @@ WIDEST = 2 ** 27    # numbers of gates and maps that are held at a time: half a 
 PARTS = 8           # so many places, or groups of them, are frozen one by one
 
 
+def check_labels(labels, pictures) -> Tensor | None:
+    """The labels as a tensor.
+
+    Raises:
+        ValueError: without pictures, too few, or not as many.
+    """
+    if labels is None:
+        return None
+    labels = torch.as_tensor(labels)
+    batch = next(iter(tensors(pictures)), None)
+    if batch is None or batch.ndim != 4:
+        got = type(pictures).__name__ if batch is None else f"tensors such as {tuple(batch.shape)}"
+        raise ValueError(f"labels need a batch of pictures, a tensor (N, C, H, W), got {got}: doctor(model, pictures, labels). "
+                         "From arrays: torch.from_numpy(...); of a list of pictures of one size: torch.stack(pictures).")
+    count = len(batch)
+    if labels.ndim == 0 or len(labels) != count or count < LEAST:
+        raise ValueError(f"labels must be one for each picture, of {LEAST} pictures or more, got labels {tuple(labels.shape)} "
+                         f"and {count} pictures: doctor(model, pictures, labels). Some hundreds say more.")
+    return labels
+
+
 def right(outputs: object, labels: Tensor) -> Tensor:
     """1 where the answer of a classifier is right, (N,); of dense labels (N, H, W) the share of right pixels.
 

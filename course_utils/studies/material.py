@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -83,6 +84,8 @@ def shape(task: str, size: int = 0) -> tuple[int, int]:
     if task in tasks.DATA_SETS or task.startswith(tasks.FOLDER):
         classes, side = tasks.outline(task)
         return classes, size or side
+    if Path(task).is_dir():
+        raise ValueError(f"unknown task or data set {task!r}. It is a folder here: of pictures, write {tasks.FOLDER + task!r}.")
     raise names.unknown("task or data set", task, [*tasks.DRAWN, *tasks.DATA_SETS, f"{tasks.FOLDER}PATH"])
 
 

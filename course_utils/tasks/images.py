@@ -22,6 +22,10 @@ class Images(NamedTuple):
     y: Tensor               # (N,) int64; of scenes boxes (N, K, 5) or classes of pixels (N, H, W)
     classes: list[str]
 
+    def __repr__(self) -> str:
+        """Shapes: the pictures themselves would fill pages."""
+        return f"Images(x={tuple(self.x.shape)} {str(self.x.dtype)[6:]}, y={tuple(self.y.shape)}, classes={self.classes})"
+
     @property
     def counts(self) -> dict[str, int]:
         """Class -> its pictures. Far from equal, a guess at the largest class scores well: then give the balanced accuracy too,
