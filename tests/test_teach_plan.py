@@ -175,6 +175,15 @@ def test_what_is_cut_first_comes_back_last_and_named_parts_stand_alone():
     assert inside(made) == {"01": ["B", "Exercise 1"]} and "01: all but what stands above." in str(made)
 
 
+def test_exercises_go_home_before_a_lesson_that_was_asked_for_is_left_out():
+    there = {n: lesson(n, 40, ("A", 20, "section"), ("Exercise 1", 20, "core")) for n in ("01", "02", "03")}
+    asked = dataclasses.replace(plan.of_minutes(60, there), work=500)
+    assert inside(plan.make_plan(asked, there)) == {n: ["A"] for n in there}
+    by_importance = dataclasses.replace(asked, all_of_them=False)
+    assert inside(plan.make_plan(by_importance, there)) == {"01": ["A", "Exercise 1"], "02": ["A"]}
+    assert not plan.of_minutes(60).all_of_them
+
+
 def test_a_break_comes_before_so_many_minutes_are_passed_and_rather_between_lessons():
     there = {n: lesson(n, 45, ("A", 5, "section"), ("B", 30, "section"), ("Exercise 1", 10, "core")) for n in ("01", "02")}
     rows = plan.make_plan(wanted(200, pause=10, work=50), there).sessions[0].rows
