@@ -113,6 +113,11 @@ def rehearsing() -> bool:
     return wish == "1" or not wish and "NBGRADER_EXECUTION" in os.environ
 
 
+def kernel_environment() -> dict[str, str]:
+    """The environment for a kernel that runs a lesson: this one, with the profile `quick` where none is set."""
+    return {"COURSE_PROFILE": "quick", **os.environ}
+
+
 def raises_in_widgets() -> bool:
     """True under `COURSE_PROFILE=quick`, as in the tests: an error behind a slider is shown below the figure, and raised."""
     return os.environ.get("COURSE_PROFILE") == "quick"

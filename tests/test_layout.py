@@ -17,7 +17,7 @@ FLOORS = (
     {"runtime": ("names",), "attention": ("names",), "scores": ("hosts",), "quiz": ("names", "paths"),
      "progress": ("paths", "tables")},
     {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention"),
-     "teach": ("names", "paths", "tables", "progress", "quiz")},
+     "teach": ("names", "paths", "tables", "progress", "quiz", "runtime")},
     {"train": ("runtime", "tasks"), "widgets": ("runtime", "plots")},
     {"cost": ("tables", "train")},
     {"sockets": ("names", "stats", "tables", "attention", "plots", "cost")},      # its doctor counts, and asks for the price

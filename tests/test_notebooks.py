@@ -154,6 +154,22 @@ def pip_replaces_nothing(nb):
                 yield f"pip install{command}: the shell takes an unquoted > for a file"
 
 
+def forms_that_vs_code_draws(nb):
+    """What Jupyter, Colab and VS Code all draw. VS Code runs no script of a stored page and knows mathematics in dollars only."""
+    known = {"text/plain", "text/html", "text/markdown", "image/png", "application/vnd.jupyter.widget-view+json"}
+    for output in outputs(nb):
+        data = output.get("data", {})
+        yield from (f"output of the form {mime}" for mime in data.keys() - known)
+        if data and "text/plain" not in data:
+            yield f"no plain text beside {', '.join(data)}"
+    for text in prose(nb) + html(nb):
+        yield from (m[0] for m in re.finditer(r"<(script|style|link|iframe|object|embed|form)\b|\son\w+\s*=\s*[\"']", text, re.I))
+        yield from (m[0] for m in re.finditer(r"(src|href)\s*=\s*[\"']\s*(https?:)?//", text, re.I))
+        yield from (f"mathematics in {m[0]}" for m in re.finditer(r"\\[(\[]", text))
+        outside = re.sub(r"\$\$.+?\$\$", "", text, flags=re.S)
+        yield from (f"{m[0]} outside $$" for m in re.finditer(r"\\begin\{\w+\*?\}", outside))
+
+
 def narrow_code(nb):
     """A wider line is cut off on a code-hosting page and in a narrow window: the reader scrolls sideways."""
     for cell in cells(nb, "code"):
@@ -173,6 +189,7 @@ RULES = [
     headings_form_a_tree,
     checked_cells_have_outputs,
     pip_replaces_nothing,
+    forms_that_vs_code_draws,
     narrow_code,
 ]
 
@@ -188,7 +205,8 @@ def test_lesson_keeps_the_rules(path):
 
 PICTURE = {
     "output_type": "display_data",
-    "data": {"image/png": "iVBORw0KGgo=/tmp/x", "text/html": "<p>a < b <img src='x' alt='three digits'></p>"},
+    "data": {"image/png": "iVBORw0KGgo=/tmp/x", "text/html": "<p>a < b <img src='x' alt='three digits'></p>",
+             "text/plain": "three digits"},
     "metadata": {"image/png": {"alt": "three digits in a frame"}},
 }
 
@@ -290,6 +308,14 @@ BROKEN = {
         with_cell(code("!pip install --upgrade timm", 4)),
         with_cell(code("%pip install timm>=1", 4)),
         with_text("pip install 'timm>=1' torch==2.6"),
+    ],
+    forms_that_vs_code_draws: [
+        with_output({**PICTURE, "data": {"text/plain": "x", "image/svg+xml": "<svg/>"}}),
+        with_output({**PICTURE, "data": {"image/png": "eA=="}}),
+        *(with_output({**PICTURE, "data": {"text/plain": "x", "text/html": text}})
+          for text in ("<script>1</script>", "<b onclick='x()'>", "<style>b{}</style>", "<img alt='a' src='https://x.example/a'>")),
+        with_text(r"Here \(x\) is small."),
+        with_text("Here:\n\n\\begin{align}x\\end{align}"),
     ],
     narrow_code: [with_cell(code("x = 1\n" + "y" * 101, 4))],
 }

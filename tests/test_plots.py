@@ -110,7 +110,7 @@ FIGURES = {
     ),
     "dots, one seed": (
         lambda: plots.dots({"SE": [0.5]}, 0.1, "chance"),
-        ["mean 0.50, no interval, 1 seed.", "chance at 0.10"],
+        ["one number each. SE: 0.50.", "chance at 0.10"],
     ),
     "solved in many rows": (lambda: plots.solved(MANY, 0.5, title=TITLE), ["configuration 8: 2 of 2 solved"]),
     "dots without an interval": (lambda: plots.dots(RESULTS, interval=False), ["plain: mean 0.33, lowest 0.30"]),
@@ -441,7 +441,7 @@ def test_a_broken_text_leaves_no_single_word_in_its_last_line():
 def test_single_runs_have_no_mean_and_no_bar():
     fig = plots.dots({"pre": [22.2], "post": [22.3]})
     ax = fig.axes[0]
-    assert ax.get_title("left") == "one run each" and not [line for line in ax.lines if line.get_gid() in ("mean", "interval")]
+    assert ax.get_title("left") == "one number each" and not [line for line in ax.lines if line.get_gid() in ("mean", "interval")]
     assert [t.get_text() for t in ax.get_xticklabels()] == ["pre\n22.2", "post\n22.3"]
 
 
@@ -529,6 +529,16 @@ def test_boxes_are_drawn_along_their_pixels_and_weak_ones_left_out():
     for least, count in ((0.3, 1), (0.05, 3)):
         kinds = [p.get_gid() for axis in plots.boxes(X, BOXES, FOUND, least).axes for p in axis.patches]
         assert kinds.count("found") == count
+
+
+def test_of_boxes_at_one_place_the_likelier_is_named_first():
+    """Catches labels on top of each other: only the last, the least likely, could be read."""
+    twice = torch.tensor([[[8, 2, 6, 8, 13.0, 0.39], [2, 2, 6, 8, 12.6, 0.74], [5, 14, 2, 20, 9, 0.5]]])
+    labels = [text.get_text() for text in plots.boxes(X[:1], BOXES[:1], twice).axes[0].texts]
+    assert labels == ["4", "2 0.74\n8 0.39", "5 0.50"]
+    twice[..., 2:5:2] += 4.5      # two lines no longer fit below
+    below, beside = (plots.boxes(X[:1], BOXES[:1], found).axes[0].texts[1] for found in (twice[:, 1:2], twice))
+    assert (below.get_va(), beside.get_va()) == ("top", "bottom")
 
 
 def test_painted_has_each_class_in_the_colour_that_its_key_names():

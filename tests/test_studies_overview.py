@@ -1,18 +1,22 @@
 """The map of all studies: every trial beside the plain host of its own seed, task, host and budget, and beside no other."""
 
+import json
 import math
 import re
-from statistics import median, stdev
+from pathlib import Path
+from statistics import mean, median, stdev
 
 import pytest
 from trials import plain_surroundings  # noqa: F401
 
+from course_utils import stats
 from course_utils.sockets import doctor
-from course_utils.studies import CATALOGUE, Result, Study, Trial, read
+from course_utils.studies import CATALOGUE, Result, Study, Trial, read, used, verdict
 from course_utils.studies import study as module
 from course_utils.studies.overview import gains, overview, said
 from course_utils.studies.results import write
 
+ROOT = Path(__file__).resolve().parents[1]
 ARMS = {"plain": {}, "pre": {"mechanism": "se", "at": "pre"}, "post": {"mechanism": "se", "at": "post"},
         "one place": {"mechanism": "se", "at": "post", "layers": "layer1.*"}, "wide": {"host": "wide_host"},
         "wide, pre": {"host": "wide_host", "mechanism": "se", "at": "pre"}}
@@ -81,3 +85,88 @@ def test_the_doctor_names_the_spread_of_the_recorded_contrasts():
 
 def test_a_study_without_a_file_is_left_out(study):
     assert gains([Study("none", "Lesson 99: x.", {"task": "what"}, {"plain": {}})]) == {}
+
+
+# ---- numbers in prose, with what they are counted from
+
+def of(name):
+    study = CATALOGUE[name]
+    return study, [r for r in read(study.path) if r.error is None]
+
+
+def arrived(name, *arms):
+    """How many runs of each arm took off."""
+    found = {arm.name: arm.arrived.k for arm in verdict.arms(*of(name))}
+    return [found[arm] for arm in arms]
+
+
+def ahead(name, ours, control):
+    """Points of ours over the control, seed by seed."""
+    study, results = of(name)
+    runs = study.runs(results)
+    return [100 * d for d in verdict.less(runs[ours], runs[control]).values()]
+
+
+def half(name, ours, control):
+    """Half of the interval of their difference."""
+    _, low, high = stats.t_interval(ahead(name, ours, control))
+    return (high - low) / 2
+
+
+def parameters(arm):
+    study, results = of("15_find")
+    return next(r.parameters for r in results if r.trial.arm == study.trial(arm, 0).arm)
+
+
+def lost_at_once(name):
+    return [-d for d in ahead(name, "at once: SE to ECA, identity", "at once: SE kept")]
+
+
+def relu():
+    return [*arrived("09_depth_what", "SE, post 1", "SE, pre 2"), *arrived("09_depth_relu_again", "SE, post 1", "SE, pre 2")]
+
+
+# Where it stands, how it is said, what is counted.
+SAID = [
+    ("notebooks/09*.ipynb", r"at the picture all (\d+) runs take off \(on other seeds (\d+)\)",
+     lambda: [sum(arrived(name, "ECA, input", "SE, input")) for name in ("09_depth_what", "09_depth_what_again")]),
+    ("notebooks/09*.ipynb", r"with (\d) of 8 at `post 1`.{,40}with (\d) of 8 at `pre 2` \(other seeds: (\d) and (\d)\)", relu),
+    ("data/quiz/09.toml", r"(\d) of 8 seeds at `post 1` and with (\d) of 8 at `pre 2`; on other seeds with (\d) and (\d)", relu),
+    ("notebooks/10*.ipynb", r"`post 3`: (\d) of 8 before, (\d) of 8 here",
+     lambda: [*arrived("10_depth_relate", "GC, post 3"), *arrived("10_depth_gc", "GC, post 3")]),
+    ("notebooks/10*.ipynb", r"`post 2` and `pre 3`, (\d+) points apart",
+     lambda: [mean(ahead("10_depth_relate", "non-local, pre 3", "non-local, post 2"))]),
+    ("notebooks/11*.ipynb", r"of (\d+) and (\d+) points to either side",
+     lambda: [half("11_both", "what: both", f"what: {arm}") for arm in ("pre", "post")]),
+    ("notebooks/13*.ipynb", r"SE exchanged for ECA loses (\d+) to (\d+) points",
+     lambda: [choose(lost_at_once("13_swap")) for choose in (min, max)]),
+    ("notebooks/13*.ipynb", r"that exchange costs up to (\d+) points", lambda: [max(lost_at_once("13_again"))]),
+    ("notebooks/13*.ipynb", r"CBAM keeps a loss of (\w+) points, (\w+) on other seeds",
+     lambda: [-mean(ahead(name, "CBAM, as made, norms 100", "nothing")) for name in ("13_norms", "13_norms_again")]),
+    ("notebooks/15*.ipynb", r"And (\d+) % more weights, as width, gain as much",
+     lambda: [100 * (parameters("wider") / parameters("plain") - 1)]),
+    ("notebooks/15*.ipynb", r"need (\d+) weights for it, the width ([\d,]+)\.",
+     lambda: [parameters(arm) - parameters("plain") for arm in ("spatial gate, laterals", "wider")]),
+    ("notebooks/15*.ipynb", r"the detector is ([\d.]+) points lower, not ([\d.]+)\.",
+     lambda: [mean(ahead("15_find", "spatial gate, head", "plain")),
+              -100 * mean(used.lost("spatial gate at the head of a detector")["of another picture"].values())]),
+]
+WORDS = {"three": "3", "five": "5"}
+
+
+@pytest.mark.parametrize("where, pattern, wanted", SAID, ids=[f"{where[-8:]} {pattern[:24]}" for where, pattern, _ in SAID])
+def test_a_number_in_prose_is_what_the_file_of_results_says(where, pattern, wanted):
+    """Of complete studies only: what an open one says is printed from its results."""
+    files = list(ROOT.glob(where))
+    if not files:
+        pytest.skip("this lesson was taken out")
+    text = files[0].read_text("utf-8")
+    if files[0].suffix == ".ipynb":
+        text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
+    text = re.sub(r"\s+", " ", re.sub(r"\]\([^)]*\)|\[", "", text))
+    found = re.search(pattern, text)
+    assert found, f"{files[0].name} says it in other words now: mend the pattern"
+    for group, value in zip(found.groups(), wanted(), strict=True):
+        group = WORDS.get(group, group).replace(",", "")
+        places = len(group.partition(".")[2])
+        assert f"{round(value, places) + 0.0:.{places}f}" == group, (found[0], value)

@@ -73,6 +73,7 @@ def test_the_sections_of_a_lesson_are_its_headings_in_order(tmp_path):
 def test_minutes_are_shared_whole_and_to_the_last():
     assert lessons.shared(10, [1, 1, 1]) == [4, 3, 3] and lessons.shared(7, [6, 1]) == [6, 1]
     assert sum(lessons.shared(57, [3.2, 0.1, 9.9, 4.4])) == 57
+    assert lessons.shared(10, [100, 1, 100]) == [5, 1, 4] and lessons.shared(2, [1, 1, 1]) == [1, 1, 0]
 
 
 def test_minutes_that_do_not_add_up_are_refused():
@@ -172,6 +173,15 @@ def test_what_is_cut_first_comes_back_last_and_named_parts_stand_alone():
     only = dataclasses.replace(wanted(60), entries=(plan.Entry("01", parts=("B", "Exercise 1")),))
     made = plan.make_plan(only, there)
     assert inside(made) == {"01": ["B", "Exercise 1"]} and "01: all but what stands above." in str(made)
+
+
+def test_exercises_go_home_before_a_lesson_that_was_asked_for_is_left_out():
+    there = {n: lesson(n, 40, ("A", 20, "section"), ("Exercise 1", 20, "core")) for n in ("01", "02", "03")}
+    asked = dataclasses.replace(plan.of_minutes(60, there), work=500)
+    assert inside(plan.make_plan(asked, there)) == {n: ["A"] for n in there}
+    by_importance = dataclasses.replace(asked, all_of_them=False)
+    assert inside(plan.make_plan(by_importance, there)) == {"01": ["A", "Exercise 1"], "02": ["A"]}
+    assert not plan.of_minutes(60).all_of_them
 
 
 def test_a_break_comes_before_so_many_minutes_are_passed_and_rather_between_lessons():

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "docs/*/*.md")
 BESIDE = ("data/quiz/{}.toml", "docs/teaching/{}.md")      # what belongs to one lesson
 # What is made from the lessons that are there.
-REMAKE = ("make_glossary.py", "make_map.py", "make_index.py", "make_teaching.py")
+REMAKE = ("make_glossary.py", "make_map.py", "make_index.py", "make_teaching.py", "make_recall.py")
 
 
 class Mistake(Exception):

@@ -73,6 +73,9 @@ class Report:
     def call(self, function: Callable, *args: Any, what: str = "your function",
              silent: str = "the return at its end is missing, or stands in one branch only.") -> Any:
         """Call the learner's code: an error in it, a forgotten return (`silent` is its cause) or a placeholder is feedback."""
+        if not callable(function):
+            self.wrong(f"a function was expected, got {type(function).__name__} {shown(function)}",
+                       "its name was used for something else after the def, or it was called: pass the name without brackets.")
         try:
             value = function(*args)
         except (TimeIsUp, Stopped, Rejected, NotAttempted):

@@ -61,9 +61,11 @@ def dots(results: dict, reference=None, reference_label: str | None = None,
         shown += [*v, *([low, high] if interval and len(v) > 1 else [])]
         spread = (f"95 % interval {number(low)} to {number(high)}" if interval and len(v) > 1 else
                   "no interval" if len(v) == 1 else f"lowest {number(v.min())}, highest {number(v.max())}")
-        words.append(f"{label}: mean {number(mean)}, {spread}, {len(v)} seed{'s' * (len(v) > 1)}.")
+        words.append(f"{label}: {number(mean)}." if single else
+                     f"{label}: mean {number(mean)}, {spread}, {len(v)} seed{'s' * (len(v) > 1)}.")
     limits = value_limits(shown, [*lines.values(), *np.concatenate(list(values.values()))])
-    key = "one run each" if single else "one mark per seed" + ("; bar: mean and 95 % t-interval" if interval else "")
+    marks = "one number each" if single else "one mark per seed"
+    key = marks + ("; bar: mean and 95 % t-interval" if interval else "")
     key += "; thin lines: same seed" if pairs else ""
     room = (fig.get_figwidth() - 1.6) / len(values) - 0.1
     if flat:
@@ -82,7 +84,7 @@ def dots(results: dict, reference=None, reference_label: str | None = None,
     if not flat:
         margin_labels(ax, [(v, f"{k} {number(v)}", INK) for k, v in lines.items()])
     words += [f"Dashed line: {k} at {number(v)}." for k, v in lines.items()]
-    fig.alt = f"{opening(title)}{capital(ylabel)}, one mark per seed. {' '.join(words)}"
+    fig.alt = f"{opening(title)}{capital(ylabel)}, {marks}. {' '.join(words)}"
     return fig
 
 

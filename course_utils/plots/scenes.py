@@ -23,16 +23,32 @@ def _boxes(values, n: int, columns: int, name: str, want: str) -> list[np.ndarra
     return [rows[rows[:, 0] >= 0] for rows in values]
 
 
-def _draw(ax, row, colour, dashed: bool, above: bool, h: int) -> None:
-    """One box; its label above or below, or beside it where that would be outside the picture."""
-    x1, y1, x2, y2 = row[1:5]
-    ax.add_patch(Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.6,
-                           linestyle=(0, (3, 2)) if dashed else "-", path_effects=HALO, gid="true" if above else "found"))
-    label = f"{row[0]:.0f}" + (f" {row[5]:.2f}" if len(row) > 5 else "")
-    room = y1 >= 0.1 * h if above else y2 <= 0.9 * h
-    at = ((x1, y1 - 1, "left", "bottom") if above else (x2, y2 + 0.5, "right", "top")) if room else (
-        (x1 - 1.5, y1, "right", "top") if above else (x1 - 1.5, y2, "right", "bottom"))
-    ax.text(*at[:2], label, ha=at[2], va=at[3], color=colour, fontsize=7.5, path_effects=THIN, clip_on=True)
+def _draw(ax, rows, colour, dashed: bool, above: bool, h: int) -> None:
+    """Boxes, each with its label above or below, or beside it where that would be outside the picture.
+
+    Those that end at nearly the same place have one label, a line for each, the likeliest first: on top of each other only the
+    last could be read, and that is the least likely one.
+    """
+    labels: list[tuple[np.ndarray, list[str]]] = []
+    for row in sorted(rows, key=lambda row: -row[5]) if rows.shape[1] > 5 else rows:
+        x1, y1, x2, y2 = row[1:5]
+        ax.add_patch(Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.6,
+                               linestyle=(0, (3, 2)) if dashed else "-", path_effects=HALO, gid="true" if above else "found"))
+        label = f"{row[0]:.0f}" + (f" {row[5]:.2f}" if len(row) > 5 else "")
+        ends = slice(1, 3) if above else slice(3, 5)
+        for first, lines in labels:
+            if (np.abs(row[ends] - first[ends]) < (0.15 * h, 0.06 * h)).all():
+                lines.append(label)
+                break
+        else:
+            labels.append((row, [label]))
+    for (_, x1, y1, x2, y2, *_), lines in labels:
+        needed = 0.04 * h + 0.06 * h * len(lines)
+        room = y1 >= needed if above else y2 <= h - needed
+        x, y, side, end = ((x1, y1 - 1, "left", "bottom") if above else (x2, y2 + 0.5, "right", "top")) if room else (
+            (x1 - 1.5, y1, "right", "top") if above else (x1 - 1.5, y2, "right", "bottom"))
+        ax.text(x, y, "\n".join(lines), ha=side, va=end, color=colour, fontsize=7.5, linespacing=1.0, path_effects=THIN,
+                clip_on=True)
 
 
 def _said(row) -> str:
@@ -63,12 +79,10 @@ def boxes(x, boxes, found=None, least: float = 0.3, titles=None, columns: int = 
         _frame(ax)
         if titles is not None:
             ax.set_title(wrap(titles[i], side, 9), color=INK)
-        for row in true[i]:
-            _draw(ax, row, MARK, found is not None, True, h)
+        _draw(ax, true[i], MARK, found is not None, True, h)
         words.append(f"picture {i + 1}: " + (", ".join(map(_said, true[i])) or "nothing"))
         if there is not None:
-            for row in there[i]:
-                _draw(ax, row, FOUND, False, False, h)
+            _draw(ax, there[i], FOUND, False, False, h)
             words[-1] += "; found " + (", ".join(map(_said, there[i])) or "nothing")
         ax.set(xlim=(-0.5, w - 0.5), ylim=(h - 0.5, -0.5))
     key = "" if found is None else f"Dashed: what is there. Drawn through: what was found, with a score of {least:g} or more."

@@ -31,4 +31,4 @@ def main(argv: list[str] | None = None) -> None:
         args.out.write_text(text, encoding="utf-8")
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"no questions written. {error}")
-    print(f"{sum(len(lesson.questions) for lesson in made)} questions of {len(made)} lessons: {args.out}")
+    print(f"{sum(len(lesson.questions) for lesson in made)} questions of {len(made)} lesson{'s' * (len(made) != 1)}: {args.out}")

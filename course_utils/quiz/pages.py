@@ -7,8 +7,11 @@ import re
 from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
+from IPython.display import display
+
 from .bank import FOLDER, LETTERS, Question, lessons, read
 
+FOLD = re.compile(r"<details>.*?</details>\s*", re.S)
 BACK = (1, 3, 6)      # lessons back, from the newest: what was recalled once comes again later, and later still
 
 
@@ -47,6 +50,21 @@ def recall(lesson: str, n: int = 3, folder: Path = FOLDER) -> str:
     return listed(chosen, named=True)
 
 
+def shown(lesson: str, n: int = 3, folder: Path = FOLDER) -> dict[str, str]:
+    """`recall` as Jupyter displays it: MIME type -> text. The plain one has no answers.
+
+    Raises:
+        ValueError: as `recall`.
+    """
+    questions = recall(lesson, n, folder) or "There is no earlier lesson to ask about."
+    return {"text/markdown": questions, "text/plain": FOLD.sub("", questions).strip()}
+
+
+def ask(lesson: str, n: int = 3, folder: Path = FOLDER) -> None:
+    """Show below the cell what `shown` gives."""
+    display(shown(lesson, n, folder), raw=True)
+
+
 def choose(earlier: Sequence[Sequence[Question]], n: int, asked: Set[Question]) -> list[Question]:
     """n questions of earlier lessons, the nearest first; one that was asked already only where a lesson has no other left."""
     turns = [back for back in BACK if back <= len(earlier)]
@@ -65,8 +83,8 @@ def markdown(numbers: Sequence[str], folder: Path = FOLDER) -> str:
 
 
 def listed(questions: Iterable[Question], named: bool = False) -> str:
-    """Numbered questions; `named` says of each which lesson it is from."""
-    return "\n".join(block(i, q, f" · from lesson {q.lesson}" if named else "") for i, q in enumerate(questions, start=1))
+    """Numbered questions; `named` says of each which lesson it is from. A rule between two."""
+    return "\n---\n\n".join(block(i, q, f" · from lesson {q.lesson}" if named else "") for i, q in enumerate(questions, start=1))
 
 
 def block(number: int, question: Question, source: str) -> str:

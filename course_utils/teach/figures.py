@@ -21,7 +21,7 @@ from pathlib import Path
 
 import nbformat
 
-from .. import progress
+from .. import progress, runtime
 from .lessons import cells_by_section, pictures
 
 # Runs in the lesson's kernel, behind its first cell: whatever is saved as PNG and shown is shown as SVG too.
@@ -99,7 +99,7 @@ def drawn_again(nb, path: Path):
     nb.cells.insert(code[0] + 1 if code else 0, nbformat.v4.new_code_cell(HOOK))
     client = NotebookClient(nb, timeout=LIMIT, kernel_name="python3", store_widget_state=False,
                             resources={"metadata": {"path": str(path.resolve().parent)}})
-    client.execute(env={**os.environ, "COURSE_PROFILE": os.environ.get("COURSE_PROFILE", "quick")})
+    client.execute(env=runtime.kernel_environment())
     return nb
 
 

@@ -124,10 +124,16 @@ def sections(cells: list[dict]) -> list[Part]:
 
 
 def shared(minutes: int, weights: list[float]) -> list[int]:
-    """Whole minutes in proportion to the weights, which add up to all of them; what rounding leaves goes to the largest rests."""
+    """Whole minutes in proportion to the weights, which add up to all of them; no part has none if there are enough.
+
+    What rounding leaves goes to the largest rests.
+    """
     exact = [minutes * weight / (sum(weights) or 1) for weight in weights]
-    whole = [int(part) for part in exact]
-    for i in sorted(range(len(exact)), key=lambda i: whole[i] - exact[i])[:minutes - sum(whole)]:
+    least = int(minutes >= len(weights))
+    whole = [max(least, int(part)) for part in exact]
+    while (over := sum(whole) - minutes) > 0:
+        whole[max((i for i, part in enumerate(whole) if part > least), key=lambda i: whole[i] - exact[i])] -= 1
+    for i in sorted(range(len(exact)), key=lambda i: whole[i] - exact[i])[:-over]:
         whole[i] += 1
     return whole
 

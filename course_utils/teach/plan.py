@@ -37,7 +37,7 @@ class Wanted:
     """What a plan is made from: sessions in minutes, a break of `pause` after `work` at most, lessons by importance.
 
     `before` is read at home before the first session; exercises of the kinds in `home` are left for afterwards; with `whole`
-    no lesson runs over the end of a session.
+    no lesson runs over the end of a session; with `all_of_them` exercises go home before a lesson is left out.
     """
     name: str
     about: str
@@ -48,6 +48,7 @@ class Wanted:
     before: tuple[str, ...] = ()
     home: tuple[str, ...] = ("extra",)
     whole: bool = False
+    all_of_them: bool = False
 
 
 def data() -> dict[str, Any]:
@@ -69,9 +70,9 @@ def find(name: str) -> Wanted:
 
 
 def of_minutes(minutes: int, numbers: Iterable[str] | None = None) -> Wanted:
-    """One session of so many minutes: of these lessons, the most important first, or of all in the order of data/plans.toml."""
+    """One session of so many minutes, of these lessons, or of the most important ones in the order of data/plans.toml."""
     wanted = tuple(Entry(number) for number in dict.fromkeys(numbers or data()["order"]))
-    return Wanted(f"{minutes} minutes", "", (minutes,), wanted)
+    return Wanted(f"{minutes} minutes", "", (minutes,), wanted, all_of_them=numbers is not None)
 
 
 @dataclass(frozen=True)
@@ -163,9 +164,12 @@ def make_plan(wanted: Wanted, there: Mapping[str, Lesson]) -> Plan:
         lesson = there[e.number]
         if e.parts:
             add(e.number, [part for part in lesson.parts if part.name in e.parts])
-        elif add(e.number, [part for part in lesson.of("section") if not part.cut]):
+        elif add(e.number, [part for part in lesson.of("section") if not part.cut]) and not wanted.all_of_them:
             for part in lesson.of("core"):
                 add(e.number, [part])
+    for e in entries if wanted.all_of_them else ():
+        for part in there[e.number].of("core") if e.number in chosen else ():
+            add(e.number, [part])
     for kinds in (("section",), *((kind,) for kind in KINDS if kind not in wanted.home)):
         for e in entries:
             more = there[e.number].of(*kinds) if e.number in chosen and not e.parts else []

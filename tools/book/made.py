@@ -66,5 +66,4 @@ def questions(notebook: str) -> str:
         return ""
     from course_utils import quiz
 
-    again = quiz.recall(number)
-    return f"## Questions\n\n{quiz.folded(number)}" + (f"\n## From earlier lessons\n\n{again}" if again else "")
+    return f"## Questions\n\n{quiz.folded(number)}"
