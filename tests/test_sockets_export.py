@@ -67,7 +67,7 @@ def test_onnxruntime_gives_the_outputs_of_the_network(name, way):
 
 def test_the_page_has_a_row_for_every_mechanism_and_no_failure_without_words():
     """Catches a mechanism that was added and never exported, and a difference that is more than rounding."""
-    assert list(ROWS) == list(attention.REGISTRY)
+    assert list(ROWS) == list(attention.REGISTRY), "run: python tools/make_export_table.py"
     for name, row in ROWS.items():
         assert tuple(row) == tool.HEAD and all(row.values())
         assert row["at"] == (tool.NOWHERE[name] if name in tool.NOWHERE else tool.place(name))

@@ -68,6 +68,7 @@ def test_the_page_says_how_many_places_the_other_kinds_have(name):
 
 
 def said(name: str) -> dict[str, str]:
+    assert set(tool.TRIED) <= set(PAGE[name]), "a socket has no column yet; run: python tools/make_socket_table.py"
     return {at: PAGE[name][at].split(" · ")[0] for at in tool.TRIED if at != "instead"}
 
 
