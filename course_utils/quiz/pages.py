@@ -83,8 +83,9 @@ def markdown(numbers: Sequence[str], folder: Path = FOLDER) -> str:
 
 
 def listed(questions: Iterable[Question], named: bool = False) -> str:
-    """Numbered questions; `named` says of each which lesson it is from. A rule between two."""
-    return "\n---\n\n".join(block(i, q, f" · from lesson {q.lesson}" if named else "") for i, q in enumerate(questions, start=1))
+    """Numbered questions; `named` says of each which lesson it is from."""
+    # HTML, since Sphinx refuses "---" in an output.
+    return "\n<hr>\n\n".join(block(i, q, f" · from lesson {q.lesson}" if named else "") for i, q in enumerate(questions, start=1))
 
 
 def block(number: int, question: Question, source: str) -> str:
