@@ -313,7 +313,8 @@ def test_a_lesson_by_the_recipe(tmp_path):
     page = here.root / "docs/teaching/99.md"
     assert "pages in" in here.command("python tools/make_teaching.py", "99_toy") and "# 99 · Toy" in page.read_text("utf-8")
     assert failed(here.command("pytest tests/test_teaching_pages.py", "99_toy", "-k", "99 or every_lesson", code=1)) == {
-        "test_a_page_has_its_parts_and_its_length", "test_what_may_be_cut_is_a_part_of_the_lesson_and_not_all_of_it"}
+        "test_a_page_has_its_parts_and_its_length", "test_what_may_be_cut_is_a_part_of_the_lesson_and_not_all_of_it",
+        "test_the_order_for_so_many_minutes_names_every_lesson", "test_the_minutes_of_a_lesson_hold_all_that_is_in_it"}
 
 
 @pytest.mark.full

@@ -37,6 +37,7 @@ def tracked(target: Path) -> Path:
 def light(monkeypatch):
     """Map and index import the package, which takes seconds for each copy: only the costly test, by command, makes them."""
     monkeypatch.setattr(tool, "REMAKE", ("make_glossary.py",))
+    monkeypatch.setattr(tool, "LAST", ())
 
 
 @pytest.fixture(scope="module")

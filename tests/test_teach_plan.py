@@ -219,6 +219,8 @@ def test_a_named_plan_adds_up_and_gives_its_reasons(name):
     for session, minutes in zip(made.sessions, NAMED[name].sessions, strict=True):
         assert sum(row.minutes for row in session.rows) <= session.minutes == minutes
         assert session.minutes - sum(row.minutes for row in session.rows) < 30 or len(THERE) < 17, "much is left empty"
+        if not session.rows and len(THERE) < 17:
+            continue      # a copy from which lessons were taken has fewer to fill it with
         assert session.rows[0].lesson and session.rows[-1].lesson, "a session does not begin or end with a break"
     assert all(len(entry.why.split()) > 5 and entry.why.endswith(".") for entry in NAMED[name].entries)
     assert len({entry.number for entry in NAMED[name].entries}) == len(NAMED[name].entries)

@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "docs/*/*.md")
 BESIDE = ("data/quiz/{}.toml", "docs/teaching/{}.md")      # what belongs to one lesson
 # What is made from the lessons that are there.
-REMAKE = ("make_glossary.py", "make_map.py", "make_index.py", "make_teaching.py", "make_recall.py")
+REMAKE = ("make_glossary.py", "make_map.py", "make_recall.py", "make_index.py")
+LAST = ("make_teaching.py",)      # counts the words as they stand in the end
 
 
 class Mistake(Exception):
@@ -90,7 +91,8 @@ def remove(root: Path, numbers: list[str], dry_run: bool = False) -> list[str]:
             path.unlink()
         # A word may have its first use elsewhere now: in what was a link.
         changed = [str(path) for path in texts if path.suffix == ".ipynb"]
-        for command in (*([tool] for tool in REMAKE), *(["link_terms.py", path] for path in changed)):
+        for command in (*([tool] for tool in REMAKE), *(["link_terms.py", path] for path in changed),
+                        *([tool] for tool in LAST)):
             subprocess.run([sys.executable, str(root / "tools" / command[0]), *command[1:]], cwd=root, check=True,
                            stdout=subprocess.DEVNULL)
     return said
