@@ -185,6 +185,14 @@ def test_a_line_is_the_difference_that_the_study_itself_finds(name, study, ours,
         f"{d.mean:+.3f} ({d.low:+.3f} to {d.high:+.3f}), n = {d.n}"
 
 
+@pytest.mark.parametrize("name, ours", [("aff", "AFF, neck"), ("attention_gate", "attention gate, neck")])
+def test_a_study_on_other_seeds_stands_beside_the_first(name, ours):
+    """By its name, NAME_again, where what it is about is worded in its own way."""
+    d = studies.find("15_find_again").differences()[ours, "plain"]
+    assert f"{d.mean:+.3f} ({d.low:+.3f} to {d.high:+.3f}), n = {d.n}" in rows(name)["15_find", f"{ours} - plain"][-1]
+    assert ("15_find_again", f"{ours} - plain") not in rows(name)
+
+
 def test_every_contrast_of_a_mechanism_with_none_is_on_its_card(made, found):
     shown = {(name, study, *c.runs[:2]) for name, card in made.items() for c in card.measured.contrasts
              for study in (c.study.name, *c.also, *(other for other, _ in c.again))}

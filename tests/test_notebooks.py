@@ -162,7 +162,8 @@ def forms_that_vs_code_draws(nb):
         yield from (f"output of the form {mime}" for mime in data.keys() - known)
         if data and "text/plain" not in data:
             yield f"no plain text beside {', '.join(data)}"
-    for text in prose(nb) + html(nb):
+    folded = ["".join(output.get("data", {}).get("text/markdown", "")) for output in outputs(nb)]
+    for text in prose(nb) + html(nb) + folded:
         yield from (m[0] for m in re.finditer(r"<(script|style|link|iframe|object|embed|form)\b|\son\w+\s*=\s*[\"']", text, re.I))
         yield from (m[0] for m in re.finditer(r"(src|href)\s*=\s*[\"']\s*(https?:)?//", text, re.I))
         yield from (f"mathematics in {m[0]}" for m in re.finditer(r"\\[(\[]", text))
@@ -314,6 +315,7 @@ BROKEN = {
         with_output({**PICTURE, "data": {"image/png": "eA=="}}),
         *(with_output({**PICTURE, "data": {"text/plain": "x", "text/html": text}})
           for text in ("<script>1</script>", "<b onclick='x()'>", "<style>b{}</style>", "<img alt='a' src='https://x.example/a'>")),
+        with_output({**PICTURE, "data": {"text/plain": "x", "text/markdown": r"Here \(x\) is small."}}),
         with_text(r"Here \(x\) is small."),
         with_text("Here:\n\n\\begin{align}x\\end{align}"),
     ],

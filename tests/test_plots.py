@@ -531,6 +531,16 @@ def test_boxes_are_drawn_along_their_pixels_and_weak_ones_left_out():
         assert kinds.count("found") == count
 
 
+def test_the_key_above_solved_does_not_run_into_the_heads_beside_it():
+    """Catches two dashed lines explained in one line, over the column with the counts."""
+    fig = plots.solved(RESULTS, 0.87, {"a guess": 0.5, "one digit known": 0.75})
+    fig.canvas.draw()
+    ax = fig.axes[0]
+    key = next(text for text in ax.get_children() if isinstance(text, Text) and text.get_text().startswith("one mark"))
+    heads = [text for text in ax.texts if text.get_gid() == "head"]
+    assert len(heads) == 2 and not [head for head in heads if head.get_window_extent().overlaps(key.get_window_extent())]
+
+
 def test_of_boxes_at_one_place_the_likelier_is_named_first():
     """Catches labels on top of each other: only the last, the least likely, could be read."""
     twice = torch.tensor([[[8, 2, 6, 8, 13.0, 0.39], [2, 2, 6, 8, 12.6, 0.74], [5, 14, 2, 20, 9, 0.5]]])

@@ -114,7 +114,8 @@ def allowed() -> dict[str, float]:
 
 def repeats(study: Study) -> list[Study]:
     """The same study on other seeds."""
-    return [other for other in CATALOGUE.values() if other.about.startswith(f"{study.about} On other seeds")]
+    return [other for other in CATALOGUE.values()
+            if other.name == f"{study.name}_again" or other.about.startswith(f"{study.about} On other seeds")]
 
 
 # ---- what came out

@@ -167,6 +167,8 @@ def heat(table, rows, columns, title: str | None = None, label: str = "accuracy 
     ax.set_yticks(np.arange(0.5, t.shape[0] - 1), minor=True)
     ax.xaxis.tick_top()
     ax.tick_params(which="both", length=0)
+    if t.shape[1] > 6:      # "after_add" has no place to break
+        ax.tick_params(axis="x", labelsize=7.5)
     ax.grid(which="minor", color="white", linewidth=2)
     ax.spines[:].set_visible(False)
     for (r, c), v in np.ndenumerate(t):

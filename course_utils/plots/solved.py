@@ -56,7 +56,8 @@ def solved(results: dict, bar: float, reference=None, reference_label: str | Non
     ax.grid(axis="x")
     dashed_lines(ax, lines, upright=True)
     ax.set_title(f"one mark per seed; shaded: solved, {number(bar)} or more"
-                 + "".join(f"; dashed: {k} {number(v)}" for k, v in lines.items()))
+                 + ("\n" if len(lines) > 1 else "; " if lines else "")      # of two, the line would run into the heads
+                 + "; ".join(f"dashed: {k} {number(v)}" for k, v in lines.items()))
     words += [f"Dashed line: {k} at {number(v)}." for k, v in lines.items()]
     fig.alt = (f"{opening(title)}{capital(xlabel)}, one mark per seed; a run has solved the task from {number(bar)} on. "
                f"{' '.join(words)}")

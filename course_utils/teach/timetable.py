@@ -81,7 +81,7 @@ def said(lesson: Lesson, parts: tuple[Part, ...]) -> str:
 
 
 def sessions(lessons: list[tuple[Lesson, list[Part]]], wanted) -> tuple[Session, ...] | None:
-    """The parts laid out in this order; None if they do not fit.
+    """The parts laid out in this order; None if they do not fit. A session that nothing is left for is not among them.
 
     Args:
         lessons: each with its parts.
@@ -96,8 +96,8 @@ def sessions(lessons: list[tuple[Lesson, list[Part]]], wanted) -> tuple[Session,
         if after is None or wanted.whole and after[0] > at[0]:
             return None
         found, at = found + rows, after
-    return tuple(Session(minutes, tuple(row for k, row in found if k == number))
-                 for number, minutes in enumerate(wanted.sessions))
+    return tuple(Session(minutes, rows) for number, minutes in enumerate(wanted.sessions)
+                 if (rows := tuple(row for k, row in found if k == number)))
 
 
 def place(lesson: Lesson, parts: list[Part], wanted, at: tuple[int, int, int]):
