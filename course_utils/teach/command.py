@@ -42,7 +42,8 @@ def plan_main(argv: list[str]) -> None:
     parser = parser_for("plan", "A plan that adds up: which lessons and parts, in which order, with breaks, and what is cut.")
     parser.add_argument("name", nargs="?", metavar="PLAN", help=f"one of: {', '.join(plan.named())}")
     parser.add_argument("--minutes", type=int, metavar="N", help="one session of so many minutes, breaks included")
-    parser.add_argument("--lessons", nargs="+", metavar="NN", help="with --minutes: these, the most important first")
+    parser.add_argument("--lessons", nargs="+", metavar="NN",
+                        help="with --minutes: these; exercises go home before one of them is left out")
     parser.add_argument("--markdown", action="store_true", help="for a page")
     args = parser.parse_args(argv)
     if (args.name is None) == (args.minutes is None) or args.lessons and args.name:
