@@ -40,7 +40,7 @@ def test_more_time_goes_into_all_arms_then_seeds_then_steps():
 
 def test_too_little_time_is_refused_and_says_how_much_it_takes():
     with pytest.raises(ValueError, match=r"too little time: plain and SE at post with 3 seeds and 100 steps take about 0\.\d "
-                                         r"minutes, and there are 0\.1\. Give more --minutes"):
+                                         r"minutes, and there are 0\.1\. Give more minutes"):
         choose(6, ALL, 1, 2000, 1000)
 
 

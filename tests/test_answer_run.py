@@ -201,7 +201,7 @@ def test_a_rehearsal_ends_and_records_nothing(tmp_path, monkeypatch):
 
 
 def test_reading_that_takes_too_long_is_found_before_it_is_done():
-    with pytest.raises(ValueError, match="to read 800 pictures takes about 10.0 minutes here. Give --minutes 25 or more"):
+    with pytest.raises(ValueError, match="to read 800 pictures takes about 10.0 minutes here. Give it 25 minutes or more"):
         prepare.make_plan(survey(seconds=600), minutes=3)
 
 

@@ -96,7 +96,7 @@ class Plan:
         """What must be said of a budget in which not even all pictures are seen; else nothing."""
         return "" if self.epochs >= ENOUGH else (
             f"In this time a run sees all pictures only {self.epochs:.1f} times: what is compared is how fast the networks learn "
-            "at first. With more --minutes it is where they end.")
+            "at first. With more minutes it is where they end.")
 
     @property
     def words(self) -> list[str]:
@@ -197,8 +197,8 @@ def choose(seconds: float, timings: Mapping[str, Timing], workers: int, most: in
             return chosen, max(seeds, min(MOST_SEEDS, math.floor(seconds / per_seed))), steps, shown
     two = seed_seconds([timings[a].trial(least, min(tests, FEWEST_TESTS)) for a in arms[:2]], workers) * LEAST_SEEDS
     raise ValueError(f"too little time: {' and '.join(arms[:2])} with {LEAST_SEEDS} seeds and {least} steps take about "
-                     f"{two / 60:.1f} minutes, and there are {max(0.0, seconds) / 60:.1f}. Give more --minutes, about "
-                     f"{math.ceil(two / 60 / SHARE + 0.5)}, a smaller --host, or a smaller --size.")
+                     f"{two / 60:.1f} minutes, and there are {max(0.0, seconds) / 60:.1f}. Give more minutes, about "
+                     f"{math.ceil(two / 60 / SHARE + 0.5)}, a smaller host, or a smaller size.")
 
 
 def assumed_spread(tests: int) -> tuple[float, str]:

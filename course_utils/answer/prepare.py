@@ -108,7 +108,7 @@ def check_reading(survey: Survey, minutes: float) -> None:
     reading = survey.seconds / max(1, survey.opened) * survey.listed
     if reading > READING * 60 * minutes:
         raise ValueError(f"too little time: to read {survey.listed:,} pictures takes about {reading / 60:.1f} minutes here. Give "
-                         f"--minutes {reading / 60 / READING:.0f} or more, or fewer or smaller files.")
+                         f"it {reading / 60 / READING:.0f} minutes or more, or fewer or smaller files.")
 
 
 def check_time(plain: Timing, seconds: float, workers: int, tests: int) -> None:

@@ -111,8 +111,8 @@ class Answer:
         mean = fmean(self.runs[PLAIN].values())
         if mean < self.guess + LEARNT:
             return (f"There is no answer: in {self.plan.base['steps']} steps the plain host has hardly learnt, "
-                    f"{100 * mean:.0f} % right against {100 * self.guess:.0f} % by a guess. Give more --minutes, or "
-                    "--pretrained weights.")
+                    f"{100 * mean:.0f} % right against {100 * self.guess:.0f} % by a guess. Give more minutes, or "
+                    "pretrained weights.")
         ours = {arm: v for arm, v in self.verdicts.items() if arm != WIDER}
         better, worse = ([arm for arm, v in ours.items() if v.clear and (v.difference.mean > 0) is up] for up in (True, False))
         n = len(self.seeds)
