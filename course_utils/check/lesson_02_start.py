@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .report import IN_PLACE, Mistake, NotAttempted, Report, built, exercise, numbers, whole_gradient
+from .report import IN_PLACE, Mistake, NotAttempted, Report, built, exercise, noise_in, numbers, whole_gradient
 
 
 class Multiplied(nn.Module):
@@ -104,6 +104,7 @@ def identity_start(report: Report, answer) -> None:
                      report.mistakes[4].cause if len(dead) == len(seen) else report.mistakes[3].cause)
     report.right("every parameter has a gradient within two steps")
     is_a_gate(report, module, x)
+    noise_in(module)      # after two small steps the gate hardly looks at x, and a cut would not show
     whole_gradient(report, module, x)
 
 
