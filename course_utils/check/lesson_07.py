@@ -83,8 +83,8 @@ DETACHED = "it is cut off: detach, item, tolist, numpy or no_grad."
     Mistake(START, transformer_with(random=True)),
     Mistake(CORNERS, transformer_with(corners=(False, True))),
     Mistake(DETACHED, transformer_with(cut=True)),
-    Mistake("align_corners is True in both: they agree, but theta then counts from the middles of the border pixels.",
-            transformer_with(corners=(True, True))),
+    Mistake("align_corners is True in both: they agree, but theta then counts from the middles of the border pixels. Keep the "
+            "grid.", transformer_with(corners=(True, True))),
     Mistake("the bias of the last layer is 0: all places are read from the middle of the picture.", ZeroStart),
     Mistake("the two rows of theta are exchanged: the first is about columns, the second about rows.",
             transformer_with(turned=True)),
