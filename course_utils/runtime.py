@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from . import names
+from . import guesses, names
 
 PROFILES = {
     "quick": "minutes on two processor cores",
@@ -54,29 +54,25 @@ class Course:
         else:
             raise AssertionError(f"measured, and it does not hold here: {sentence}")
 
-    def guessed(self, guess: Any, came_out: Any = ..., within: float = 0.0) -> None:
+    def guessed(self, guess: Any, came_out: Any = ..., within: float = 0.0, so_far: str = "") -> None:
         """Print a guess beside what came out; `...` stands for none. Numbers agree if they are `within` so much.
 
-        Of a set the order does not matter, nor whether the guess is a list, a tuple or a set, or of one the word alone. Without
-        `came_out` the guess alone: what came out is in the figure or the table beside it.
+        What was meant counts, not how it is written: "90 %" is 0.9, and of a set the order does not matter (guesses.py).
+        Without `came_out` the guess alone: what came out is in the figure or the table beside it. With `so_far`, a text such as
+        "(2 of 8 seeds so far)", there is no verdict: what came out may still change.
         """
-        any_order = isinstance(came_out, set)
-        guess = {guess} if any_order and isinstance(guess, str) else guess
-        came_out = sorted(came_out) if any_order else came_out
-        result = "" if came_out is ... else f" What came out: {came_out}."
+        shown = sorted(came_out) if isinstance(came_out, set) else came_out
+        result = "" if came_out is ... else f" What came out: {shown}{' ' + so_far.strip() if so_far else ''}."
         if guess is ... or guess is None:
             print(f"No guess yet: write yours above, and run again.{result}")
-            return
-        if came_out is ...:
+        elif came_out is ...:
             print(f"Your guess: {guess}.")
-            return
-        if any_order and isinstance(guess, list | tuple | set | frozenset):
-            near = {str(value).strip().lower() for value in guess} == {str(value).lower() for value in came_out}
-        elif all(isinstance(value, int | float) for value in (guess, came_out)):
-            near = abs(guess - came_out) <= within
+        elif so_far:
+            print(f"Your guess: {guess}.{result} Open: not all seeds have run.")
         else:
-            near = guess == came_out or str(guess).strip().lower() == str(came_out).lower()
-        print(f"Your guess: {guess}.{result} {'As you thought.' if near else 'Not as you thought: why?'}")
+            said = {True: "As you thought.", False: "Not as you thought: why?",
+                    None: "To have the two compared, write a number."}[guesses.meets(guess, came_out, within)]
+            print(f"Your guess: {guess}.{result} {said}")
 
 
 def best_device() -> torch.device:

@@ -162,6 +162,12 @@ def test_no_option_speaks_of_the_others():
     assert not [(q.id, o.says) for q in EVERY for o in q.options if found.search(o.says) or found.search(o.why)]
 
 
+def test_a_question_names_the_lesson_that_it_means():
+    """Three of lesson 00 end lesson 01: there "this lesson" is another one."""
+    for q in EVERY:
+        assert not re.search(r"\bthis lesson\b", " ".join([q.asks, *(t for o in q.options for t in (o.says, o.why))]), re.I), q.id
+
+
 def test_a_text_can_be_shown_anywhere():
     """Marks that pair, no HTML and no mathematics that breaks it, and no list, which the reader would join to one line."""
     for q in EVERY:

@@ -3,6 +3,7 @@
 import random
 import re
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -174,8 +175,18 @@ def test_a_claim_that_holds_is_printed(holds, capsys):
 
 @pytest.mark.parametrize("guess, came_out, said", [
     (..., "green", "No guess yet"), (None, 3, "No guess yet"), ("Green ", "green", "As you thought"), ("red", "green", "Not as"),
-    (0.5, 0.51, "As you thought"), (0.5, 0.9, "Not as"), ("half", 0.5, "Not as"), (3, 3, "As you thought"),
+    (0.5, 0.51, "As you thought"), (0.5, 0.9, "Not as"), ("half", 0.5, "write a number"), (3, 3, "As you thought"),
     (["b", "a"], ["a", "b"], "Not as"), ({"b": 1, "a": 2}, {"a": 2, "b": 1}, "As you thought"),
+    # as readers write it
+    (0.45, 0.55, "As you thought"), ("90%", 0.92, "As you thought"), ("90 %", 0.5, "Not as"), ("0,9", 0.92, "As you thought"),
+    ("1/2", 0.51, "As you thought"), ("1/0", 0.5, "write a number"), (Fraction(1, 3), 0.33, "As you thought"),
+    (torch.tensor(0.5), 0.51, "As you thought"), (np.float32(0.5), 0.9, "Not as"), ("none", 0, "As you thought"),
+    ("zero", 0.0, "As you thought"), ("all", 5, "write a number"), (True, 1, "write a number"), ("1e-5", 0.9, "Not as"),
+    ((1, 1, 2, 2), [1.0, 1.0, 2.0, 2.0], "As you thought"), (1.5, [1.5, 1.5], "As you thought"), (1.5, [1.5, 2.5], "Not as"),
+    ("a, b", ["a", "b"], "As you thought"), ("b, a", ["a", "b"], "Not as"), (["a"], ["a", "b"], "Not as"),
+    ([1, 2], {"b": 1, "a": 2}, "As you thought"), ([2, 1], {"b": 1, "a": 2}, "Not as"), ({"b": 1}, {"b": 1, "a": 2}, "Not as"),
+    (["mean", "max"], "mean, max", "As you thought"), (["max", "mean"], "mean, max", "Not as"), (18, "18", "As you thought"),
+    ("bottom-right", "bottom right", "As you thought"), ("bottom left", "bottom right", "Not as"),
 ])
 def test_a_guess_is_compared_with_what_came_out(guess, came_out, said, capsys):
     Course(CPU, "quick", 0).guessed(guess, came_out, within=0.1)
@@ -184,11 +195,27 @@ def test_a_guess_is_compared_with_what_came_out(guess, came_out, said, capsys):
 
 
 @pytest.mark.parametrize("guess, said", [(["B ", "a"], "As you thought"), (("a", "b"), "As you thought"), ({"a"}, "Not as"),
-                                         ("a", "Not as"), (..., "No guess yet")])
+                                         ("a", "Not as"), ("b and a", "As you thought"), ("b, a", "As you thought"),
+                                         ([], "Not as"), ("none", "Not as"), (["a", "a"], "Not as"), (..., "No guess yet")])
 def test_the_order_of_a_set_is_nobodys_guess(guess, said, capsys):
     Course(CPU, "quick", 0).guessed(guess, {"b", "a"})
     out = capsys.readouterr().out
     assert said in out and "What came out: ['a', 'b']." in out
+
+
+@pytest.mark.parametrize("guess, came_out, said", [("none", set(), "As you thought"), ([], set(), "As you thought"),
+                                                   (3, {3}, "As you thought"), ([3, 4], {3}, "Not as"), (4, {3}, "Not as")])
+def test_a_guess_may_be_that_nothing_or_one_number_is_there(guess, came_out, said, capsys):
+    Course(CPU, "quick", 0).guessed(guess, came_out)
+    assert said in capsys.readouterr().out
+
+
+def test_a_study_that_still_runs_makes_no_guess_wrong(capsys):
+    """Catches "Not as you thought: why?" for a guess of 8 of eight where 2 of 2 seeds have arrived."""
+    Course(CPU, "quick", 0).guessed(8, 2, so_far=" (2 of 8 seeds so far)")
+    assert capsys.readouterr().out == "Your guess: 8. What came out: 2 (2 of 8 seeds so far). Open: not all seeds have run.\n"
+    Course(CPU, "quick", 0).guessed(8, 2, so_far="")
+    assert "Not as you thought" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("guess, said", [(..., "No guess yet: write yours above, and run again.\n"),

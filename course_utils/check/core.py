@@ -19,6 +19,7 @@ from torch import Tensor
 
 from . import guard
 from .guard import Stopped, TimeIsUp, is_placeholder, limited, shown, told, undisturbed
+from .often import KINDS, no_number, often
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Report:
         except BaseException as error:
             if isinstance(error, NotImplementedError) and not error.args:
                 raise NotAttempted from None
-            self.wrong(f"{what} stopped with {told(error)}")
+            self.wrong(f"{what} stopped with {told(error)}", guess=often(error))
         if value is ... or value is None and is_placeholder(function):
             raise NotAttempted
         if value is None:
@@ -93,7 +94,7 @@ class Report:
     def tensor(self, got: Any, shape: tuple[int, ...], what: str = "the result") -> Tensor:
         """A dense tensor of real numbers of that shape, on the processor as what it was given, or feedback."""
         if not isinstance(got, Tensor):
-            self.wrong(f"{what} should be a tensor, got {type(got).__name__}")
+            self.wrong(f"{what} should be a tensor, got {type(got).__name__}", KINDS.get(type(got).__name__, ""))
         if got.layout != torch.strided or got.is_quantized:
             self.wrong(f"{what} should be an ordinary, dense tensor, got {'quantised' if got.is_quantized else got.layout}")
         if got.device.type != "cpu":
@@ -111,8 +112,11 @@ class Report:
     def shape_cause(got: Tensor, shape: tuple[int, ...]) -> str:
         if got.ndim == len(shape) and sorted(got.shape) == sorted(shape):
             return "two dimensions are swapped, or a mean or sum runs over the wrong one."
+        if got.ndim == len(shape) == 4 and all(a in (1, b) for a, b in zip(got.shape, shape, strict=True)):
+            return "it has dimensions of size 1, as a gate has: is x still to be multiplied by it?"
         if got.ndim < len(shape):
-            return "a mean or sum runs over too many dimensions (the positions are the last two), or keepdim is missing."
+            return ("a mean or sum runs over too many dimensions (the positions are the last two), or a dimension of size 1 is "
+                    "missing (keepdim, None).")
         if got.ndim > len(shape):
             return "a dimension is left over: a mean or sum runs over too few dimensions, or keepdim is not wanted here."
         return ""
@@ -134,7 +138,8 @@ class Report:
         """A number of Python's, from any kind of real number (numpy's, a fraction, a tensor without dimensions), or feedback."""
         value = plain_number(got, integer)
         if value is None:
-            self.wrong(f"{what} should be {'an integer' if integer else 'a number'}, got {type(got).__name__} {shown(got)}")
+            self.wrong(f"{what} should be {'an integer' if integer else 'a number'}, got {type(got).__name__} {shown(got)}",
+                       no_number(got, integer))
         return value
 
     def agree(self, got: Any, wanted: Any, call: str, near: float = 1e-9) -> None:

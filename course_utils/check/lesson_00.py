@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from itertools import combinations, islice
 from typing import Any
 
@@ -73,6 +73,9 @@ OTHER_SEEDS = "the arms have different seeds, so they cannot be paired."
 ONE_NUMBER = "an arm is a list with one accuracy per seed, [0.9, 0.8, 0.9], or {seed: accuracy}."
 NO_NUMBER = "an accuracy is a number such as 0.93, the share of right answers; what `train.evaluate` gives."
 WHOLE = "an accuracy is a share such as 0.93: these whole numbers look like seeds, counts or percentages."
+EMPTY = "nothing was put into it: is each accuracy appended, and does the loop over the seeds run?"
+A_SET = "a set keeps no order and drops equal numbers: write a list, in square brackets."
+BY_SEED = "the seeds stand outside and the arms inside; turn it round: {\"input\": {10: 0.9, 11: 0.8, 12: 0.9}, ...}."
 SAME = "two arms have the same accuracies, seed by seed: is it one network twice, or a list that was copied?"
 
 
@@ -89,6 +92,9 @@ SAME = "two arms have the same accuracies, seed by seed: is it one network twice
     Mistake(NO_NUMBER, {"plain": ARMS["plain"], "gate": [True, True, False]}),
     Mistake(WHOLE, {"plain": [10, 11, 12], "gate": ARMS["gate"]}),
     Mistake(SAME, {"plain": ARMS["gate"], "gate": list(ARMS["gate"])}),
+    Mistake(EMPTY, {"plain": [], "gate": []}),
+    Mistake(A_SET, {"plain": ARMS["plain"], "gate": set(ARMS["gate"])}),
+    Mistake(BY_SEED, {seed: {name: values[seed - 10] for name, values in ARMS.items()} for seed in (10, 11, 12)}),
 ])
 def comparison(report: Report, answer: Mapping[str, Any]) -> None:
     """An investigation has no single answer; this looks at whether the comparison can carry a conclusion.
@@ -96,7 +102,11 @@ def comparison(report: Report, answer: Mapping[str, Any]) -> None:
     Arm -> accuracies: a list with one per seed, or seed -> accuracy, as the lessons' own studies have it.
     """
     if not isinstance(answer, Mapping):
-        report.wrong(f"a dictionary arm -> accuracies by seed was expected, got {type(answer).__name__}")
+        report.wrong(f"a dictionary arm -> accuracies by seed was expected, got {type(answer).__name__}",
+                     "the function was not called: my_study(), with brackets." if callable(answer) else "")
+    if answer and all(isinstance(name, int) and isinstance(values, Mapping) for name, values in answer.items()) and \
+            all(isinstance(arm, str) for values in answer.values() for arm in values):
+        report.wrong(f"the arms are called {', '.join(map(shown, answer))}", BY_SEED)
     given = {name: by_seed(report, name, values) for name, values in answer.items()}
     placeholders = [name for name, values in given.items() if any(value is ... for value in values.values())]
     if placeholders and len(placeholders) == len(given):
@@ -119,6 +129,8 @@ def by_seed(report: Report, name: Any, values: Any) -> dict[Any, Any]:
         return {0: ...}
     if isinstance(values, Mapping):
         return dict(islice(values.items(), MOST))
+    if isinstance(values, Set):
+        report.wrong(f"the arm {name!r} is {type(values).__name__} {shown(values)}", A_SET)
     if isinstance(values, str | bytes) or not isinstance(values, Iterable) or getattr(values, "shape", None) == ():
         report.wrong(f"the arm {name!r} is {type(values).__name__} {shown(values)}", ONE_NUMBER)
     return dict(enumerate(islice(values, MOST)))
@@ -144,7 +156,7 @@ def fair(report: Report, arms: dict[Any, dict[Any, float]]) -> None:
     if any(one != seeds[0] for one in seeds):
         report.wrong(f"the seeds of the first arm are {sorted(seeds[0], key=str)}", OTHER_SEEDS)
     if len(seeds[0]) < 3:
-        report.wrong(f"{len(seeds[0])} seeds", "two seeds say little; use at least three.")
+        report.wrong(f"{len(seeds[0])} seeds", EMPTY if not seeds[0] else "two seeds say little; use at least three.")
     if whole := [name for name, arm in values.items() if all(isinstance(a, int) for a in arm)]:
         report.wrong(f"the arm {whole[0]!r} holds {values[whole[0]]}", WHOLE)
     if any(not 0 <= a <= 1 for a in every):

@@ -79,6 +79,8 @@ STACKS = [[(3, 1)], [(3, 1), (3, 1)], [(3, 2), (3, 1)], [(2, 2), (3, 1)], [(3, 2
     Mistake("only the first layer counts: is the return inside of the loop?", lambda layers: layers[0][0]),
     Mistake("a layer is (kernel, stride), in this order; here they are taken the other way round.",
             lambda layers: true_window([(stride, kernel) for kernel, stride in layers])),
+    Mistake("the layers are taken from the last to the first: a layer's step comes from the strides of those before it.",
+            lambda layers: true_window(layers[::-1])),
     Mistake("with size and step 0 at the start nothing grows: both begin at 1.", lambda layers: 0),
 ])
 def window_of(report: Report, answer) -> None:

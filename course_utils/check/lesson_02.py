@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..attention import SE
-from .report import Mistake, Report, built, compare_module, exercise, noise_in, numbers
+from .report import Mistake, Report, built, compare_module, exercise, noise_in, numbers, steady
 
 
 class Wrong(nn.Module):
@@ -174,7 +174,7 @@ def se(report: Report, answer) -> None:
 
 def symptoms(report: Report, module: nn.Module, x: Tensor) -> None:
     """What can be seen from outside, also where several faults are in it, of which none alone gives these numbers."""
-    y = report.call(module, x.clone(), what="forward").detach()
+    y = steady(report, module, x, SE_MISTAKES["forward"].cause)
     report.seen.append(y)      # two mistakes may show the same symptom
     alone = torch.cat([report.call(module, one[None].clone(), what="forward") for one in x]).detach()
     if not torch.allclose(y, alone, rtol=1e-3, atol=1e-5):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .report import Mistake, NotAttempted, Report, built, exercise, numbers
+from .report import IN_PLACE, Mistake, NotAttempted, Report, built, exercise, noise_in, numbers, whole_gradient
 
 
 class Multiplied(nn.Module):
@@ -43,7 +43,8 @@ class Logits(Multiplied):
         logits = self.excite(torch.relu(self.squeeze(x.mean((2, 3)))))[:, :, None, None]
         return {"added": lambda: x + logits, "first": lambda: x * 2 * torch.sigmoid(logits[:1]),
                 "mean": lambda: x * 2 * torch.sigmoid(logits.mean(1, keepdim=True)),
-                "train": lambda: x * 2 * torch.sigmoid(logits) if self.training else x}[self.how]()
+                "train": lambda: x * 2 * torch.sigmoid(logits) if self.training else x,
+                "softmax": lambda: x * logits.softmax(1), "in place": lambda: x.mul_(2 * torch.sigmoid(logits))}[self.how]()
 
 
 def variant(base: type = Multiplied, **options) -> type[nn.Module]:
@@ -66,11 +67,17 @@ def variant(base: type = Multiplied, **options) -> type[nn.Module]:
             variant(scale=0.0)),
     Mistake("with logits of zero this is twice x: the gate is 1 already, or x is added back.", variant(scale=4.0)),
     Mistake("1 + sigmoid(0) is 1.5: with tanh it would be 1.", variant(scale=3.0)),
+    Mistake("a softmax shares 1 among the channels; each has a gate of its own, and all of them begin at 1.",
+            variant(Logits, how="softmax")),
+    Mistake(IN_PLACE, variant(Logits, how="in place")),
 ])
 def identity_start(report: Report, answer) -> None:
     """A class channels -> module that returns x exactly before training, and learns within two steps."""
     module, x = built(report, answer, 6), numbers(4, 6, 5, 7)
-    got = report.tensor(report.call(module, x, what="forward"), tuple(x.shape), "forward")
+    given = x.clone()
+    got = report.tensor(report.call(module, given, what="forward"), tuple(x.shape), "forward")
+    if given._version:      # what torch counts is the writing, even of numbers that stay the same
+        report.wrong("your forward changed x itself", IN_PLACE)
     if not torch.equal(got, x):
         size = (got / x).median().item()
         report.wrong(f"before training the output should be x; it is {size:.3f} times x in the median",
@@ -79,6 +86,8 @@ def identity_start(report: Report, answer) -> None:
     parameters = dict(module.named_parameters())
     if not parameters:
         raise NotAttempted
+    if still := [name for name, p in parameters.items() if not p.requires_grad]:
+        report.wrong(f"{', '.join(still)} cannot learn: requires_grad is False", "it was switched off; leave it as it is made.")
     seen, goal = dict.fromkeys(parameters, 0.0), numbers(4, 6, 5, 7, seed=1)
     for _ in range(2):      # by hand: to import torch.optim takes seconds
         module.zero_grad()
@@ -95,6 +104,8 @@ def identity_start(report: Report, answer) -> None:
                      report.mistakes[4].cause if len(dead) == len(seen) else report.mistakes[3].cause)
     report.right("every parameter has a gradient within two steps")
     is_a_gate(report, module, x)
+    noise_in(module)      # after two small steps the gate hardly looks at x, and a cut would not show
+    whole_gradient(report, module, x)
 
 
 def why_not_x(module: nn.Module, gate: Tensor) -> int | None:
@@ -104,7 +115,8 @@ def why_not_x(module: nn.Module, gate: Tensor) -> int | None:
     zero = [isinstance(layer, nn.Linear) and not layer.weight.any() for layer in (last, first)]
     silent = zero[0] and (last.bias is None or not last.bias.any())      # a layer without biases is allowed
     if silent or not isinstance(last, nn.Linear):
-        return next((number for number, wanted in {0: 0.5, 11: 0.0, 12: 2.0, 13: 1.5}.items() if abs(size - wanted) < 1e-4), None)
+        sizes = {0: 0.5, 11: 0.0, 12: 2.0, 13: 1.5, 14: 1 / gate.shape[1]}
+        return next((number for number, wanted in sizes.items() if abs(size - wanted) < 1e-4), None)
     if zero[0]:
         return 1 if 0.9 < size < 0.9999 else 5
     return 10 if zero[1] else 2

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .report import Mistake, Report, built, compare_module, exercise, integer, numbers
+from .report import Mistake, Report, built, compare_module, exercise, integer, numbers, steady
 
 
 def true_reach(kernel: int, dilation: int, step: int, window: int) -> int:
@@ -192,7 +192,8 @@ def spatial_gate(report: Report, answer) -> None:
 
 def symptoms(report: Report, module: nn.Module, x: Tensor) -> None:
     """What can be seen from outside, also where several faults are in it, of which none alone gives these numbers."""
-    y = report.tensor(report.call(module, x.clone(), what="forward"), tuple(x.shape), "forward").detach()
+    report.tensor(report.call(module, x.clone(), what="forward"), tuple(x.shape), "forward")
+    y = steady(report, module, x, GATE_MISTAKES["forward"].cause)
     report.seen.append(y)      # two mistakes may show the same symptom
     if torch.allclose((y / x)[:, 0].sum((1, 2)), torch.ones(len(x)), rtol=1e-3):
         report.wrong("the gates of a picture add up to 1", guess=GATE_MISTAKES["softmax"].cause)

@@ -8,8 +8,13 @@ from torch import Tensor
 
 from .report import Mistake, NotAttempted, Report, compare, exercise, numbers
 
-# Five gates of 3 channels (rows) and 4 places (columns), as the lesson prints them, and what made each.
+# Five gates of 2 channels (rows) and 3 places (columns), as the lesson prints them, and what made each.
 GATES = {"A": "bam", "B": "spatial", "C": "scse", "D": "channel", "E": "cbam"}
+
+
+def plain(word: object) -> object:
+    """Without capitals and blanks, where it is a word."""
+    return word.strip().lower() if isinstance(word, str) else word
 
 
 def taken_for(**wrong: str) -> dict[str, str]:
@@ -25,7 +30,7 @@ def taken_for(**wrong: str) -> dict[str, str]:
             taken_for(A="scse", C="bam")),
     Mistake("a channel gate has one number for each channel: the same all along a row. A spatial gate has one for each place: "
             "the same all down a column.", taken_for(B="channel", D="spatial")),
-    Mistake("one of the five has the same four numbers in every row: no channel is told from another, so no channel gate "
+    Mistake("one of the five has the same three numbers in every row: no channel is told from another, so no channel gate "
             "took part.",
             taken_for(B="cbam", E="spatial")),
     Mistake("one of the five has the same number all along each row: no place is told from another, so no spatial "
@@ -35,8 +40,11 @@ def taken_for(**wrong: str) -> dict[str, str]:
 ])
 def whose_gate(report: Report, answer: dict[str, str]) -> None:
     """Letter of a gate -> name of the mechanism that made it."""
-    if not isinstance(answer, dict) or set(answer) != set(GATES):
+    if not isinstance(answer, dict):
         report.wrong(f"a dictionary with the letters {', '.join(GATES)} was expected, got {type(answer).__name__}")
+    answer = {str(letter).strip().upper(): plain(name) for letter, name in answer.items()}
+    if set(answer) != set(GATES):
+        report.wrong(f"a dictionary with the letters {', '.join(GATES)} was expected, got the keys {', '.join(map(str, answer))}")
     if any(name is ... or name is None for name in answer.values()):
         raise NotAttempted
     strange = [name for name in answer.values() if name not in GATES.values()]

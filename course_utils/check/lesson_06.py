@@ -106,6 +106,7 @@ def true_places(x: Tensor, kernels: Tensor, weights: Tensor) -> Tensor:
     Mistake("the outputs are added without their weights.", like_places(torch.ones_like)),
     Mistake("the mean over the kernels instead of the sum: the weights say already how much of each.",
             like_places(total=lambda y: y.mean(1))),
+    Mistake("only the first kernel is used: is the return inside of the loop?", like_places(total=lambda y: y[:, 0])),
     Mistake("the weights stand where the output comes from, before the convolution; they belong to the place of the result.",
             lambda x, kernels, weights: sum(F.conv2d(x * weights[:, k:k + 1], kernel, padding=kernel.shape[-1] // 2)
                                             for k, kernel in enumerate(kernels))),

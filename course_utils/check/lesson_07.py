@@ -55,11 +55,26 @@ class ZeroStart(Transformer):
         nn.init.zeros_(self.last.bias)
 
 
+class OtherOrder(Transformer):
+    def __init__(self, channels: int, hidden: int = 16):
+        super().__init__(channels, hidden)
+        self.last.bias.data = self.last.bias.data.view(2, 3).flip(1).flatten()
+
+
+class BiasOnly(Transformer):
+    def __init__(self, channels: int, hidden: int = 16):
+        super().__init__(channels, hidden)
+        self.last.reset_parameters()
+        self.last.bias.data = torch.eye(3)[:2].flatten()
+
+
 def transformer_with(**faults) -> type[Transformer]:
     return type("Transformer", (Transformer,), faults)
 
 
-START = "the last layer is as it was made: its weights should be 0 and its bias the identity, 1, 0, 0, 0, 1, 0."
+START = "the last layer is as it was made. Which six numbers give the picture back, and when are they the same for all pictures?"
+WEIGHTS = "the weights of the last layer are not 0, so theta depends on the picture before anything is learned."
+OTHER_BIAS = "theta is the same for all pictures now, and the bias holds other six numbers than those that give a picture back."
 CORNERS = "affine_grid and grid_sample count places in two ways: give align_corners=False to both."
 DETACHED = "it is cut off: detach, item, tolist, numpy or no_grad."
 
@@ -68,11 +83,13 @@ DETACHED = "it is cut off: detach, item, tolist, numpy or no_grad."
     Mistake(START, transformer_with(random=True)),
     Mistake(CORNERS, transformer_with(corners=(False, True))),
     Mistake(DETACHED, transformer_with(cut=True)),
-    Mistake("align_corners is True in both: they agree, but theta then counts from the middles of the border pixels.",
-            transformer_with(corners=(True, True))),
+    Mistake("align_corners is True in both: they agree, but theta then counts from the middles of the border pixels. Keep the "
+            "grid.", transformer_with(corners=(True, True))),
     Mistake("the bias of the last layer is 0: all places are read from the middle of the picture.", ZeroStart),
     Mistake("the two rows of theta are exchanged: the first is about columns, the second about rows.",
             transformer_with(turned=True)),
+    Mistake(WEIGHTS, BiasOnly),
+    Mistake(OTHER_BIAS, OtherOrder),
     Mistake("one theta for the whole batch: every picture has its own.", SharedTheta),
 ])
 def mended_transformer(report: Report, answer: type) -> None:
@@ -86,19 +103,29 @@ def mended_transformer(report: Report, answer: type) -> None:
     with torch.no_grad():
         fresh = report.call(module.last, report.call(module.localise, x.clone(), what="localise"), what="last")
     gap, first = (got - x).abs().max().item(), torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
-    if not torch.allclose(fresh, first.expand_as(fresh), atol=1e-5):
-        bias = "the bias of the last layer is 0: all places are read from the middle of the picture."
+    added = first if gap < 1e-4 and not fresh.any() else 0 * first      # the last layer may also say what is added to it
+    if not torch.allclose(fresh + added, first.expand_as(fresh), atol=1e-5):
         report.wrong(f"before training theta is {[round(v, 2) for v in fresh[0].tolist()]}, and the picture is not given back "
-                     f"(largest difference {gap:.2f})", bias if not fresh.any() else START)
+                     f"(largest difference {gap:.2f})", bad_start(module.last, fresh, first))
     report.right("before training theta is the identity")
     with torch.no_grad():
         module.last.weight.copy_(0.1 * numbers(*module.last.weight.shape, seed=3))
         module.last.bias.copy_(torch.tensor([0.6, 0.2, 0.1, -0.3, 0.5, -0.2]))
 
     def wanted(x: Tensor) -> Tensor:
-        theta = module.last(module.localise(x)).view(-1, 2, 3)
+        theta = (module.last(module.localise(x)) + added).view(-1, 2, 3)
         return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False), align_corners=False)
     compare_module(report, module, x, wanted, "a batch that is zoomed, sheared and moved")
+
+
+def bad_start(last: nn.Module, fresh: Tensor, first: Tensor) -> str:
+    """The cause of a theta that is not the identity, from what the last layer holds."""
+    if not fresh.any():
+        return "the bias of the last layer is 0: all places are read from the middle of the picture."
+    if not isinstance(last, nn.Linear) or last.bias is None:
+        return START
+    same = torch.equal(last.bias.detach(), first)
+    return WEIGHTS if same else START if last.weight.any() else OTHER_BIAS
 
 
 def theta(scale: float, across: float, down: float) -> Tensor:

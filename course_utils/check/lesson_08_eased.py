@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from .report import Mistake, Report, built, exercise, numbers
+from .report import Mistake, Report, built, exercise, numbers, whole_gradient
 
 
 def blend(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ MISTAKES = {
                        starting(lambda: None, lambda x, y, w: blend(x, y, nn.Parameter(torch.zeros(()))))),
     "left out": Mistake("the module is left out as long as the weight is 0 (or all runs under no_grad): without a gradient the "
                         "weight stays at 0 for ever.", LeftOut),
-    "cut": Mistake("the weight is cut off from the gradient (item, data or detach).",
+    "cut": Mistake("the weight is cut off from the gradient (item, data, detach or requires_grad=False).",
                    joining(lambda x, y, w: blend(x, y, w.detach()))),
     "squared": Mistake("the weight is squared, or multiplied by a second 0: there such a product has no slope.",
                        joining(lambda x, y, w: blend(x, y, w * w))),
@@ -161,8 +161,9 @@ def check_start(report: Report, answer, inside: nn.Module, x: Tensor) -> nn.Modu
         report.wrong("your forward changed x itself", cause("in place"))
     if not torch.equal(got, x):
         near, far = (got - x).abs().max(), (before(x) - x).abs().max()
-        report.wrong(f"before training, with a {name} inside, the output should be x; it is up to {near:.4f} away from it",
-                     cause("near") if near < far / 10 else "")
+        why = cause("near") if near < far / 10 else "" if len(list(module.parameters())) > len(list(inside.parameters())) else \
+            "there is no number of its own in the wrapper; what comes out is all that the module inside gives."
+        report.wrong(f"before training, with a {name} inside, the output should be x; it is up to {near:.4f} away from it", why)
     return module
 
 
@@ -228,6 +229,7 @@ def check_share(report: Report, module: nn.Module, inside: nn.Module, own: list[
         far = (pair @ torch.stack([of_x, of_y]) - got.flatten()).abs().max()
         if far > 1e-4 or of_y.abs() < 1e-3 or min((of_x - 1).abs(), (of_x + of_y - 1).abs()) > 1e-4:
             report.wrong(f"{mode}, the output is neither x + w * (module(x) - x) nor x + w * module(x), for any w", cause("mean"))
+        whole_gradient(report, module, x)
     report.right("with other weights it goes over to the output of the module inside, in training and in evaluation mode")
 
 

@@ -16,9 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from .core import Mistake, NotAttempted, Rejected, Report, exercise
+from .slopes import partly_cut, partly_cut_in
 
 __all__ = ["Mistake", "NotAttempted", "Rejected", "Report", "built", "close_number", "compare", "compare_module", "exercise",
-           "integer", "noise_in", "numbers", "own_class", "rough_number", "untouched"]
+           "integer", "noise_in", "numbers", "own_class", "rough_number", "steady", "untouched", "whole_gradient"]
+
+IN_PLACE = "an in-place operation, such as x *= gate or x[mask] = 0; make a new tensor: x * gate."
+CUT = "it is cut off: detach, item, tolist, numpy or no_grad."
+PARTLY = "one of the ways back is cut off, by detach or no_grad, while another still works."
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -35,6 +40,8 @@ def close_number(report: Report, answer: Any, wanted: float, what: str, toleranc
     reach = tolerance if reach is None else reach
     if not abs(value - wanted) <= tolerance:      # not a number is never within reach
         near = [m.cause for m in report.mistakes if isinstance(m.answer, int | float) and abs(m.answer - value) <= reach]
+        if not near and 0 < wanted < 1 < value <= 100:
+            near = ["a share is asked for, a number between 0 and 1: 50 % is 0.5."]
         report.wrong(f"{what}: got {value:g}" + (f", which is {'more' if value > wanted else 'less'} than expected"
                                                  if value == value else ", which is not a number"), *near[:1])
     report.right(f"{what}: {value:g}")
@@ -86,8 +93,7 @@ def untouched(report: Report, given: Sequence[Any], before: Sequence[Any]) -> No
     for now, was in zip(given, before, strict=True):
         if isinstance(was, Tensor):
             if now._version or not torch.equal(now, was):
-                report.wrong("your function changed what it was given",
-                             "an in-place operation such as x *= gate; write x * gate.")
+                report.wrong("your function changed what it was given", IN_PLACE)
         elif not callable(was) and now != was:
             report.wrong("your function changed what it was given",
                          "a method such as sort or pop, which works in place; make a new one: sorted(p), p[:-1].")
@@ -105,8 +111,16 @@ def reaches(report: Report, answer: Callable, arguments: tuple) -> None:
         return torch.autograd.grad((y * numbers(*y.shape, seed=7)).sum(), list(leaves.values()), allow_unused=True)
     for i, slope in zip(leaves, report.call(slopes), strict=True):
         if slope is None or not slope.any():
-            report.wrong(f"no gradient reaches {argument(answer, i)}, so what stands before it could not learn",
-                         "it is cut off: detach, item, tolist, numpy or no_grad.")
+            report.wrong(f"no gradient reaches {argument(answer, i)}, so what stands before it could not learn", CUT)
+
+    def double(*floats: Tensor) -> Tensor:
+        given = [a.double() if isinstance(a, Tensor) and a.is_floating_point() else a for a in copies(arguments)]
+        for i, value in zip(leaves, floats, strict=True):
+            given[i] = value
+        return answer(*given)
+    if cut := partly_cut(double, [arguments[i] for i in leaves]):
+        name = argument(answer, list(leaves)[cut[0]])
+        report.wrong(f"the gradient that reaches {name} is not the slope of the result: a part is lost", PARTLY)
 
 
 def argument(function: Callable, i: int) -> str:
@@ -157,7 +171,7 @@ def compare_module(report: Report, module: nn.Module, x: Tensor, wanted: Callabl
         given, expected = x.clone(), wanted(x).detach()
         got = report.call(module, given, what="forward")
         if given._version or not torch.equal(given, x):
-            report.wrong("your forward changed x itself", "an in-place operation such as x *= gate; write x * gate.")
+            report.wrong("your forward changed x itself", IN_PLACE)
         got = report.tensor(got, tuple(expected.shape), f"the result for {what}{note}")
         quiet = Report(report.mistakes) if note else report
         quiet.following, quiet.seen = report.following, report.seen
@@ -165,9 +179,18 @@ def compare_module(report: Report, module: nn.Module, x: Tensor, wanted: Callabl
             quiet.same(got, expected, f"{what}{note}")
         except Rejected:
             report.lines += quiet.lines if note else []
-            report.unexplained = True
+            report.unexplained, report.guess = True, odd(x, got)
             raise
         return got
+
+    def odd(x: Tensor, got: Tensor) -> str:
+        """What can be said of a wrong result without a known mistake."""
+        if torch.equal(got, x):
+            return "what comes out is x itself: nothing was done to it."
+        again = report.call(module, x.clone(), what="forward")
+        if again.shape == got.shape and not torch.allclose(again, got, rtol=1e-4, atol=1e-6, equal_nan=True):
+            return "a second call gives something else: layers are made, or numbers drawn, in forward. Make layers in __init__."
+        return ""
     was = module.training
     module.train()
     run(x)
@@ -192,5 +215,23 @@ def learns(report: Report, module: nn.Module, x: Tensor) -> None:
         return torch.autograd.grad((y * numbers(*y.shape, seed=7)).sum(), [given, *own.values()], allow_unused=True)
     reached = dict(zip(["x", *own], report.call(slopes, what="a training step"), strict=True))
     if cut := [name for name, slope in reached.items() if slope is None]:
-        report.wrong(f"no gradient arrives at {', '.join(cut[:4])}", "it is cut off: detach, item, tolist, numpy or no_grad.")
+        report.wrong(f"no gradient arrives at {', '.join(cut[:4])}", CUT)
+    whole_gradient(report, module, x)
     report.right("a gradient arrives at x and at every parameter")
+
+
+def whole_gradient(report: Report, module: nn.Module, x: Tensor) -> None:
+    """What arrives is the slope of what comes out, and not a part of it."""
+    if cut := partly_cut_in(module, x):
+        report.wrong(f"the gradient that arrives at {', '.join(cut[:4])} is not the slope of what comes out: a part is lost",
+                     PARTLY)
+
+
+def steady(report: Report, module: nn.Module, x: Tensor, forward: str = "") -> Tensor:
+    """What comes out of two calls, or feedback: it is another thing each time (`forward`, the cause), or it is x."""
+    y, again = (report.call(module, x.clone(), what="forward").detach() for _ in range(2))
+    if y.shape == again.shape and not torch.allclose(y, again, rtol=1e-4, atol=1e-6):
+        report.wrong("a second call with the same map gives something else", guess=forward)
+    if torch.equal(y, x):
+        report.wrong("what comes out is x itself, whatever the weights", "there is no gate in it, or one that is always 1.")
+    return y
