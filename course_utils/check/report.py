@@ -35,6 +35,8 @@ def close_number(report: Report, answer: Any, wanted: float, what: str, toleranc
     reach = tolerance if reach is None else reach
     if not abs(value - wanted) <= tolerance:      # not a number is never within reach
         near = [m.cause for m in report.mistakes if isinstance(m.answer, int | float) and abs(m.answer - value) <= reach]
+        if not near and value and any(value == round(wanted, digits) for digits in range(1, 6)):
+            near = ["that is rounded too far: give more digits."]
         report.wrong(f"{what}: got {value:g}" + (f", which is {'more' if value > wanted else 'less'} than expected"
                                                  if value == value else ", which is not a number"), *near[:1])
     report.right(f"{what}: {value:g}")
@@ -64,7 +66,8 @@ def compare(report: Report, answer: Callable, arguments: tuple, wanted: Tensor, 
     given = copies(arguments)
     got = report.call(answer, *given)
     untouched(report, given, arguments)
-    report.same(report.tensor(got, tuple(wanted.shape), f"the result for {what}"), wanted, f"values for {what}")
+    report.same(report.tensor(got, tuple(wanted.shape), f"the result for {what}"), wanted, f"values for {what}",
+                layer=gradient and any(isinstance(a, Tensor) and a.is_floating_point() for a in arguments))
     if report.following:
         return
     again = report.call(answer, *copies(arguments))
