@@ -162,6 +162,8 @@ def setup(seed: int = 0) -> Course:
     device = best_device()
     profile = profile_name(device)
     seed_everything(seed)
+    if device.type != "cuda":      # else the profiler of torch reports an error, and all that is wrong is that there is no GPU
+        os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
     print(f"Runs on {name}, profile '{profile}' ({PROFILES[profile]}). "
           f"Python {platform.python_version()}, torch {torch.__version__}, seed {seed}.")

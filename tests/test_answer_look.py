@@ -74,7 +74,7 @@ def test_unusual_pictures_are_named_and_read_as_they_are_said_to_be(tmp_path):
     assert len(found.broken) == 1 and "half.jpg" in found.broken[0] and found.of_class == {"grüne Äpfel": 10, "кошки 猫": 4}
     words = " ".join(found.words)
     for part in ("of 16 bits, brought to 8", "CMYK", "of several frames, of which the first", "laid on white", "1 .gif",
-                 "1 cannot be read and are left out: grüne Äpfel/half.jpg", "10,000 pixels or more", "balanced accuracy"):
+                 "1 cannot be read and is left out: grüne Äpfel/half.jpg", "10,000 pixels or more", "balanced accuracy"):
         assert part in words, part
     with pytest.warns(UserWarning, match="half.jpg"):
         data = [tasks.folder(tmp_path, split, 32) for split in ("train", "test")]

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from right_sockets import RIGHT as RIGHT_SOCKETS
+from right_sockets import by_index_put
 from torch import nn
 
 from course_utils import check
@@ -232,6 +233,10 @@ CLASSES = {"se", "identity_start", "spatial_gate", "eased", "mended_mixture", "m
 FUNCTIONS = {name for name, answers in RIGHT.items() if callable(answers[0])} - CLASSES
 
 
+def deep(count, target, width=1):
+    return width if count(width) >= target else deep(count, target, width + 1)
+
+
 def unfinished(*args):
     raise NotImplementedError
 
@@ -269,11 +274,12 @@ def test_a_placeholder_is_not_attempted_rather_than_wrong(name, capsys):
     ("se", SE(8), "pass its name without brackets"),
     ("se", lambda c, r: None, "the class itself was expected"),
     ("se", type("Plain", (), {"__init__": lambda self, c, r: None}), "should be a torch.nn.Module"),
-    ("comparison", [0.3, 0.4], "a dictionary arm -> accuracies"),
+    ("comparison", [0.3, 0.4], "a dictionary arm -> scores"),
+    ("comparison", lambda: {"input": [0.9]}, "the function was not called: arms = my_study()"),
     ("comparison", {"input": [0.9, 0.8, 0.9], "post": [...]}, "the placeholder ... still stands in the arm 'post'"),
     ("comparison", {"input": [0.9, 0.8, 0.9], "post": None}, "the arm 'post' is NoneType None"),
     ("comparison", {"input": "0.9 0.8 0.9", "post": [0.9, 0.8, 0.9]}, "the arm 'input' is str '0.9 0.8 0.9'"),
-    ("comparison", {"input": [0.9, 0.8, "high"], "post": [0.9, 0.8, 0.9]}, "an accuracy of the arm 'input' is str 'high'"),
+    ("comparison", {"input": [0.9, 0.8, "high"], "post": [0.9, 0.8, 0.9]}, "a score of the arm 'input' is str 'high'"),
     ("comparison", {"input": [(10, 0.9), (11, 0.8), (12, 0.9)], "post": [0.9, 0.8, 0.9]}, "is tuple (10, 0.9)"),
     ("comparison", {"input": [33, 31, 34], "post": [91, 95, 88]}, "these whole numbers look like seeds"),
     ("comparison", {"input": repeat(0.9), "post": repeat(0.8)}, "was the seed used?"),      # which has no end
@@ -300,10 +306,32 @@ def test_a_placeholder_is_not_attempted_rather_than_wrong(name, capsys):
     ("largest_map", float("nan"), "got nan"),
     ("best_of_one", float("inf"), "more than expected"),
     ("best_of_one", 0.7, "less than expected"),
+    ("evidence_pixels", 0.02, "rounded too far"),
+    ("last_stage_share", 0.6, "rounded too far"),
+    ("matched_width", deep, "A loop has no such limit"),
 ])
 def test_an_answer_of_another_kind_gets_words_and_no_traceback(name, answer, message, capsys):
     assert CHECKS[name](answer) is False
     assert message in capsys.readouterr().out
+
+
+def test_numbers_are_told_to_six_digits_and_large_ones_whole(capsys):
+    check.paired_gain(lambda ours, control: 0.1 + 0.2)
+    assert "got 0.3, expected 0.0166667\n" in capsys.readouterr().out
+    check.gate_bytes(lambda c, h, w: 12.0 * c * h * w + 0.0004 * (c == 256) + 8.0 * (c == 16))
+    assert "got 6728.0, expected 6720\n" in capsys.readouterr().out
+
+
+def test_only_what_goes_on_to_a_layer_is_told_its_type(capsys):
+    """Catches a table of shares that is told what "the layer behind it" wants."""
+    assert check.confusion(by_index_put) and "layer behind" not in capsys.readouterr().out
+    assert check.identity_mask(lambda x, s: x * 2 * s.double().sigmoid()) and "layer behind" in capsys.readouterr().out
+
+
+def test_a_comparison_speaks_of_scores_since_overlaps_are_compared_too(capsys):
+    for mistake in check.comparison.mistakes:
+        check.comparison(mistake.answer)
+        assert "n accuracy is" not in (said := capsys.readouterr().out) and "accuracies" not in said
 
 
 def test_a_rehearsal_may_give_two_arms_the_same_numbers(monkeypatch):

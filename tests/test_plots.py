@@ -491,6 +491,19 @@ def test_dots_draws_every_seed_and_the_right_interval(axis, results):
     assert [line.get_xydata()[0][axis] for line in ax.lines if line.get_gid() == "reference"] == [0.1]
 
 
+def test_means_that_lie_close_are_told_with_three_decimals():
+    """Catches eight arms that all read 0.99."""
+    close = plots.dots({"SE": [0.991, 0.993], "ECA": [0.988, 0.99]})
+    assert "SE: mean 0.992, " in close.alt and "ECA: mean 0.989, " in close.alt
+    assert [t.get_text() for t in close.axes[0].get_xticklabels()] == ["SE\nmean 0.992", "ECA\nmean 0.989"]
+    assert "SE: mean 0.99, " in plots.dots({"SE": [0.991, 0.993], "ECA": [0.5, 0.6]}).alt
+
+
+def test_a_zero_in_a_small_matrix_has_no_sign():
+    fig = plots.heat([[-0.001, -0.02]], ["se"], ["pre", "post"])
+    assert "pre 0.00, post -0.02" in fig.alt and {"0.00", "\u22120.02"} <= {t.get_text() for t in fig.axes[0].texts}
+
+
 def test_dots_without_an_interval_have_no_mean_either():
     gids = {line.get_gid() for line in plots.dots(RESULTS, interval=False).axes[0].lines}
     assert not gids & {"mean", "interval"} and "mean" in {line.get_gid() for line in plots.dots(RESULTS).axes[0].lines}

@@ -29,6 +29,15 @@ def test_every_seed_and_every_mean_stands_at_its_place():
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == list(LINES["ECA"])
 
 
+def test_marks_of_two_lines_of_one_family_differ():
+    """Catches squares of SE among squares of ECA that nobody can tell apart."""
+    lines = LINES | {"spatial gate": {"input": [0.4]}}
+    eca, *_, se, _, spatial = (artist.get_facecolor()[0, :3].tolist() for artist in parts(plots.depth(lines), "seeds"))
+    assert se == [1, 1, 1] and eca != se and spatial not in (se, eca)
+    titles = [plots.depth(which).axes[0].get_title("left") for which in (lines, {"ECA": LINES["ECA"]})]
+    assert "empty: SE" in titles[0] and "empty" not in titles[1]
+
+
 def test_an_order_of_ones_own_moves_seeds_means_and_names():
     fig = plots.depth({"ECA": {"b": [0.2], "a": [0.9]}}, order=["a", "x", "b"])
     (mean,) = parts(fig, "mean")

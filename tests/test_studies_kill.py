@@ -182,6 +182,20 @@ def test_a_scheduler_that_is_not_there_is_named_with_what_to_do():
         dask("tcp://127.0.0.1:9", seconds=1)
 
 
+@needs_dask
+def test_the_client_of_a_cluster_closes_with_its_executor():
+    """Catches one that stays: the cluster then warns of lost results as it ends, and the client looks for it in vain."""
+    from distributed import LocalCluster
+
+    from course_utils.studies import dask
+    settings = dict(n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1",
+                    dashboard_address=None)
+    with LocalCluster(**settings) as cluster:
+        with dask(cluster.scheduler_address) as executor:
+            assert executor.submit(pow, 2, 3).result() == 8
+        assert executor._client.status == "closed"
+
+
 def test_without_dask_the_extra_is_named(monkeypatch):
     from course_utils.studies import dask
     monkeypatch.setitem(sys.modules, "distributed", None)

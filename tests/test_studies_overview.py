@@ -126,6 +126,23 @@ def relu():
     return [*arrived("09_depth_what", "SE, post 1", "SE, pre 2"), *arrived("09_depth_relu_again", "SE, post 1", "SE, pre 2")]
 
 
+def points(what):
+    """Seed -> points lost with that frozen, of the networks with ECA before and after every convolution."""
+    return {seed: -100 * value for seed, value in used.lost("ECA before and after every convolution")[f"{what} frozen"].items()}
+
+
+def leaning(gate):
+    """The points of those networks that lose most by that gate alone."""
+    single = [f"{socket} {layer}" for socket in ("pre", "post") for layer in (1, 2, 3, 4)]
+    return [lost for seed, lost in points(gate).items() if lost == max(points(other)[seed] for other in single)]
+
+
+def beside(what, less=None):
+    """Points lost with `what` frozen (more than with `less`) in the networks that lean on `post 1`."""
+    return [lost - (points(less)[seed] if less else 0) for seed, lost in points(what).items()
+            if points("post 1")[seed] in leaning("post 1")]
+
+
 # Where it stands, how it is said, what is counted.
 SAID = [
     ("notebooks/09*.ipynb", r"at the picture all (\d+) runs take off \(on other seeds (\d+)\)",
@@ -138,6 +155,10 @@ SAID = [
      lambda: [mean(ahead("10_depth_relate", "non-local, pre 3", "non-local, post 2"))]),
     ("notebooks/11*.ipynb", r"of (\d+) and (\d+) points to either side",
      lambda: [half("11_both", "what: both", f"what: {arm}") for arm in ("pre", "post")]),
+    ("notebooks/11*.ipynb", r"in four `post 1`, which costs (\d+) to (\d+) points, in one `pre 1`, (\d+)\.",
+     lambda: [min(leaning("post 1")), max(leaning("post 1")), *leaning("pre 1")]),
+    ("notebooks/11*.ipynb", r"`pre 2` costs at most ([\d.]+) points alone, and (\d+) to (\d+) more on top",
+     lambda: [max(beside("pre 2")), *(choose(beside("post 1 and pre 2", "post 1")) for choose in (min, max))]),
     ("notebooks/13*.ipynb", r"SE exchanged for ECA loses (\d+) to (\d+) points",
      lambda: [choose(lost_at_once("13_swap")) for choose in (min, max)]),
     ("notebooks/13*.ipynb", r"that exchange costs up to (\d+) points", lambda: [max(lost_at_once("13_again"))]),

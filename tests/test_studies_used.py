@@ -1,6 +1,7 @@
 """Frozen gates, recorded: each network is asked the right thing, and what stands in the file is what the lessons read."""
 
 import json
+from fnmatch import fnmatch
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ def test_a_network_is_measured(name, monkeypatch):
     found = used.measured(name, 3)
     assert "torch" in found.pop("made")
     assert all(0 <= value <= 1 for value in found.values())
-    wanted = 5 if name == "non-local after layer 3" else 3 if "detector" in name else 9
+    wanted = 5 if name == "non-local after layer 3" else 3 if "detector" in name else 12 if "before and after" in name else 9
     assert len(found) == wanted and any("frozen" in words for words in found)
 
 
@@ -44,6 +45,21 @@ def test_gates_of_a_detector_are_changed_one_way_at_a_time(monkeypatch):
     assert list(used.scores_of_boxes(net, batch)) == ["as trained", "frozen", "of another picture"]
     assert not torch.equal(outputs[0], outputs[1]) and not torch.equal(outputs[1], outputs[2])
     assert torch.equal(net(batch.x), outputs[0])
+
+
+def test_of_gates_before_and_after_each_is_frozen_alone_and_with_its_neighbour():
+    """Catches a pattern that reaches no gate, or those of another layer."""
+    net = used.network(used.Trial("what", mechanism="eca", at="both", start="as_made"), "cpu")
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(used, "frozen", lambda net, at: asked.append(at))
+        words = list(used.changes_of_both(net, (1, 2, 3, 4)))
+    gates = [name for name, _ in net.named_modules() if name.endswith(("attention_pre", "attention_post"))]
+    assert len(gates) == 8 and len(words) == len(asked) + 1 == 12
+    reached = [[gate for gate in gates if any(fnmatch(gate, p) for p in ([at] if isinstance(at, str) else at))] for at in asked]
+    assert [len(found) for found in reached] == 8 * [1] + 3 * [2]
+    assert {found[0] for found in reached[:8]} == set(gates)
+    assert reached[8] == ["layer1.norm.attention_post", "layer2.conv.attention_pre"]
 
 
 def test_a_linear_rule_names_what_a_mean_tells_and_guesses_where_it_tells_nothing():

@@ -36,6 +36,17 @@ def tidy(nb: nbformat.NotebookNode) -> None:
             cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr" and not bar(out)]
 
 
+def warned(nb: nbformat.NotebookNode) -> list[str]:
+    """What a reader would see in red and the stored lesson does not show, cell by cell; progress bars are no warning."""
+    said = []
+    for number, cell in enumerate(nb.cells):
+        text = "".join(out.text for out in cell.get("outputs", []) if out.get("name") == "stderr")
+        lines = [line for line in text.replace("\r", "\n").splitlines() if line.strip() and "it/s]" not in line
+                 and "s/it]" not in line and "?it" not in line]
+        said += [f"cell {number} warns: {lines[0].strip()}"] if lines else []
+    return said
+
+
 def bar(output: nbformat.NotebookNode) -> bool:
     """Is this a widget without a picture: a progress bar, empty once it has closed?"""
     data = output.get("data", {})
@@ -51,13 +62,14 @@ def run(path: Path, store: bool) -> str:
     nb, began = nbformat.read(path, 4), time.perf_counter()
     NotebookClient(nb, timeout=LIMIT, kernel_name="python3", record_timing=False, store_widget_state=False,
                    resources={"metadata": {"path": str(path.parent)}}).execute()
+    red = warned(nb)
     tidy(nb)
     if store:
         nbformat.validate(nb)
         draft = path.with_suffix(".draft")
         nbformat.write(nb, draft)
         os.replace(draft, path)      # never half a notebook
-    return f"{time.perf_counter() - began:.0f} s{', stored' if store else ''}"
+    return "\n  ".join([f"{time.perf_counter() - began:.0f} s{', stored' if store else ''}", *red])
 
 
 def main(argv: list[str] | None = None) -> int:

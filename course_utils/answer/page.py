@@ -40,9 +40,12 @@ def costs(answer: Answer) -> dict[str, str]:
             for arm in answer.verdicts if (t := answer.plan.timings[arm])}
 
 
-def figure(answer: Answer):
-    """The differences to the plain host, seed by seed, with the costs beside; None before there are two seeds."""
-    return gains(answer.differences, costs(answer)) if answer.differences else None
+def figure(answer: Answer, title: str | None = None):
+    """The differences to the plain host, seed by seed, with the costs beside; None before there are two seeds.
+
+    On the page the sentence stands above it; elsewhere it takes a title.
+    """
+    return gains(answer.differences, costs(answer), title) if answer.differences else None
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -102,7 +102,8 @@ class Survey:
         said += [f"{number:,} {MEANS[kind]}." for kind, number in self.kinds.items()]
         if self.broken:
             more = f"; and {len(self.broken) - SHOWN} more" if len(self.broken) > SHOWN else ""
-            said.append(f"{len(self.broken)} cannot be read and are left out: {'; '.join(self.broken[:SHOWN])}{more}.")
+            said.append(f"{len(self.broken)} cannot be read and {'is' if len(self.broken) == 1 else 'are'} left out: "
+                        f"{'; '.join(self.broken[:SHOWN])}{more}.")
         if self.others:
             said.append("Files that are not looked at: " + ", ".join(f"{n} {kind}" for kind, n in self.others.items())
                         + ". Convert them to PNG or JPEG if they are pictures.")

@@ -121,9 +121,9 @@ class Report:
             return "a dimension is left over: a mean or sum runs over too few dimensions, or keepdim is not wanted here."
         return ""
 
-    def same(self, got: Tensor, wanted: Tensor, what: str) -> None:
-        """The numbers agree to rounding."""
-        if got.is_floating_point() and got.dtype != wanted.dtype:
+    def same(self, got: Tensor, wanted: Tensor, what: str, layer: bool = True) -> None:
+        """The numbers agree to rounding. `layer`: such numbers go on to another layer, which wants its own type."""
+        if layer and got.is_floating_point() and got.dtype != wanted.dtype:
             self.word(f"(in {str(got.dtype)[6:]}; the layer behind it would want {str(wanted.dtype)[6:]})")
         got = got.detach().to(wanted.dtype)
         if self.following:
@@ -142,14 +142,16 @@ class Report:
                        no_number(got, integer))
         return value
 
-    def agree(self, got: Any, wanted: Any, call: str, near: float = 1e-9) -> None:
-        """Numbers, or lists of numbers, that are the same up to `near`; `call` says what was asked, such as "f(3)"."""
+    def agree(self, got: Any, wanted: Any, call: str, near: float = 1e-6) -> None:
+        """Numbers, or lists of numbers, that are the same up to `near`, wide enough for float32; `call` says what was asked,
+        such as "f(3)"."""
         if self.following:
             self.seen.append(got)
         elif not alike(got, wanted, near):
-            self.wrong(f"{call}: got {shown(got)}, expected {shown(wanted)}")
+            short, wished = shown(brief(got)), shown(brief(wanted))
+            self.wrong(f"{call}: got {short if short != wished else shown(got)}, expected {wished}")
         else:
-            self.right(f"{call}: {shown(wanted)}")
+            self.right(f"{call}: {shown(brief(wanted))}")
 
 
 def plain_number(value: Any, integer: bool = False) -> Any:
@@ -164,6 +166,13 @@ def plain_number(value: Any, integer: bool = False) -> Any:
         return math.copysign(math.inf, value)
     except TypeError:
         return None
+
+
+def brief(value: Any) -> Any:
+    """Numbers to six digits or three decimals, so that 0.1 + 0.2 is told as 0.3; alone or in lists."""
+    if isinstance(value, list | tuple):
+        return [brief(one) for one in value]
+    return (float(f"{value:.6g}") if abs(value) < 1000 else round(value, 3)) if isinstance(value, float) else value
 
 
 def alike(one: Any, other: Any, near: float = 1e-6) -> bool:

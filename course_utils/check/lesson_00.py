@@ -70,13 +70,15 @@ ARMS = {"plain": [0.33, 0.31, 0.34], "gate": [0.91, 0.95, 0.88]}
 MOST = 10_000      # seeds of one arm; an iterator with more has no end
 NOT_PAIRED = "the arms have different numbers of seeds, so they cannot be paired."
 OTHER_SEEDS = "the arms have different seeds, so they cannot be paired."
-ONE_NUMBER = "an arm is a list with one accuracy per seed, [0.9, 0.8, 0.9], or {seed: accuracy}."
-NO_NUMBER = "an accuracy is a number such as 0.93, the share of right answers; what `train.evaluate` gives."
-WHOLE = "an accuracy is a share such as 0.93: these whole numbers look like seeds, counts or percentages."
-EMPTY = "nothing was put into it: is each accuracy appended, and does the loop over the seeds run?"
+ONE_NUMBER = "an arm is a list with one score per seed, [0.9, 0.8, 0.9], or {seed: score}."
+NO_NUMBER = "a score is a number from 0 to 1, such as 0.93: an accuracy, as `train.evaluate` gives it, or an overlap."
+WHOLE = "a score is a share such as 0.93: these whole numbers look like seeds, counts or percentages."
+EMPTY = "nothing was put into it: is each score appended, and does the loop over the seeds run?"
 A_SET = "a set keeps no order and drops equal numbers: write a list, in square brackets."
 BY_SEED = "the seeds stand outside and the arms inside; turn it round: {\"input\": {10: 0.9, 11: 0.8, 12: 0.9}, ...}."
-SAME = "two arms have the same accuracies, seed by seed: is it one network twice, or a list that was copied?"
+SAME = "two arms have the same scores, seed by seed: is it one network twice, or a list that was copied?"
+RANGE = "a score lies between 0 and 1; these look like percentages or losses."
+FAILED = "some scores are not numbers: a trial failed."
 
 
 @exercise("A fair comparison", [
@@ -84,10 +86,9 @@ SAME = "two arms have the same accuracies, seed by seed: is it one network twice
     Mistake(NOT_PAIRED, {"plain": ARMS["plain"], "gate": ARMS["gate"][:2]}),
     Mistake(OTHER_SEEDS, {"plain": {10: 0.33, 11: 0.31, 12: 0.34}, "gate": {20: 0.91, 21: 0.95, 22: 0.88}}),
     Mistake("two seeds say little; use at least three.", {k: v[:2] for k, v in ARMS.items()}),
-    Mistake("an accuracy lies between 0 and 1; these look like percentages or losses.",
-            {k: [100 * a for a in v] for k, v in ARMS.items()}),
+    Mistake(RANGE, {k: [100 * a for a in v] for k, v in ARMS.items()}),
     Mistake("all seeds gave exactly the same number: was the seed used?", {"plain": [0.33] * 3, "gate": [0.9] * 3}),
-    Mistake("some accuracies are not numbers: a trial failed.", {"plain": ARMS["plain"], "gate": [0.9, float("nan"), 0.9]}),
+    Mistake(FAILED, {"plain": ARMS["plain"], "gate": [0.9, float("nan"), 0.9]}),
     Mistake(ONE_NUMBER, {"plain": 0.33, "gate": 0.91}),
     Mistake(NO_NUMBER, {"plain": ARMS["plain"], "gate": [True, True, False]}),
     Mistake(WHOLE, {"plain": [10, 11, 12], "gate": ARMS["gate"]}),
@@ -99,11 +100,11 @@ SAME = "two arms have the same accuracies, seed by seed: is it one network twice
 def comparison(report: Report, answer: Mapping[str, Any]) -> None:
     """An investigation has no single answer; this looks at whether the comparison can carry a conclusion.
 
-    Arm -> accuracies: a list with one per seed, or seed -> accuracy, as the lessons' own studies have it.
+    Arm -> scores from 0 to 1, accuracies or overlaps: a list with one per seed, or seed -> score, as studies have them.
     """
     if not isinstance(answer, Mapping):
-        report.wrong(f"a dictionary arm -> accuracies by seed was expected, got {type(answer).__name__}",
-                     "the function was not called: my_study(), with brackets." if callable(answer) else "")
+        report.wrong(f"a dictionary arm -> scores by seed was expected, got {type(answer).__name__}",
+                     "the function was not called: arms = my_study(), with brackets." if callable(answer) else "")
     if answer and all(isinstance(name, int) and isinstance(values, Mapping) for name, values in answer.items()) and \
             all(isinstance(arm, str) for values in answer.values() for arm in values):
         report.wrong(f"the arms are called {', '.join(map(shown, answer))}", BY_SEED)
@@ -115,7 +116,7 @@ def comparison(report: Report, answer: Mapping[str, Any]) -> None:
         report.wrong(f"the placeholder ... still stands in the arm {placeholders[0]!r}", NO_NUMBER)
     if len(given) < 2:
         report.wrong(f"{len(given)} arm", "there is nothing to compare with: one arm must be the control.")
-    arms = {name: {seed: accuracy(report, name, value) for seed, value in values.items()} for name, values in given.items()}
+    arms = {name: {seed: score(report, name, value) for seed, value in values.items()} for name, values in given.items()}
     fair(report, arms)
     control, *others = arms
     report.right(f"{len(arms)} arms with {len(arms[control])} seeds each; the control is {control!r}")
@@ -136,11 +137,11 @@ def by_seed(report: Report, name: Any, values: Any) -> dict[Any, Any]:
     return dict(enumerate(islice(values, MOST)))
 
 
-def accuracy(report: Report, name: Any, value: Any) -> float:
+def score(report: Report, name: Any, value: Any) -> float:
     """A number, of any kind of number; others are told."""
     number = plain_number(value)
     if number is None:
-        report.wrong(f"an accuracy of the arm {name!r} is {type(value).__name__} {shown(value)}", NO_NUMBER)
+        report.wrong(f"a score of the arm {name!r} is {type(value).__name__} {shown(value)}", NO_NUMBER)
     return number
 
 
@@ -150,7 +151,7 @@ def fair(report: Report, arms: dict[Any, dict[Any, float]]) -> None:
     every = [a for arm in values.values() for a in arm]
     seeds = [set(arm) for arm in arms.values()]
     if any(a != a for a in every):
-        report.wrong("some accuracies are NaN", "some accuracies are not numbers: a trial failed.")
+        report.wrong("some scores are NaN", FAILED)
     if len({len(arm) for arm in values.values()}) > 1:
         report.wrong(f"seeds per arm: {[len(arm) for arm in values.values()]}", NOT_PAIRED)
     if any(one != seeds[0] for one in seeds):
@@ -160,8 +161,7 @@ def fair(report: Report, arms: dict[Any, dict[Any, float]]) -> None:
     if whole := [name for name, arm in values.items() if all(isinstance(a, int) for a in arm)]:
         report.wrong(f"the arm {whole[0]!r} holds {values[whole[0]]}", WHOLE)
     if any(not 0 <= a <= 1 for a in every):
-        report.wrong("some accuracies are outside 0 to 1",
-                     "an accuracy lies between 0 and 1; these look like percentages or losses.")
+        report.wrong("some scores are outside 0 to 1", RANGE)
     if all(len(set(arm)) == 1 for arm in values.values()):
         report.wrong("no spread over the seeds", "all seeds gave exactly the same number: was the seed used?")
     twice = [pair for pair in combinations(arms, 2) if arms[pair[0]] == arms[pair[1]]]

@@ -47,10 +47,13 @@ def broadcast(gate: Tensor, mask: Tensor) -> Tensor:
 @exercise("The gate inside and outside", [
     Mistake("the means run over all pictures of the batch; each picture has its own.",
             lambda gate, mask: like_ratio(over=(0, 1, 2, 3))(gate, mask).expand(len(gate))),
-    Mistake("sums instead of means: a large mask must not count for more. Divide each sum by its number of pixels.",
+    Mistake("what is inside and what is outside must be divided each by its own number of pixels: a large mask must not count "
+            "for more.",
             lambda gate, mask: (gate[:, 0] * mask).sum((1, 2)) / (gate[:, 0] * ~mask).sum((1, 2))),
     Mistake("(N, 1, H, W) times (N, H, W) is (N, N, H, W): every gate with every mask. Use gate[:, 0] or mask[:, None].",
             broadcast),
+    Mistake("(N, 1, H, W) times (N, H, W) is (N, N, H, W): every gate with every mask. Use gate[:, 0] or mask[:, None].",
+            lambda gate, mask: (gate * mask).sum((1, 2, 3)) / (gate * ~mask).sum((1, 2, 3))),
     Mistake("that is outside divided by inside.", like_ratio(lambda inside, outside: outside / inside)),
     Mistake("that is the difference of the means; asked is inside divided by outside.",
             like_ratio(lambda inside, outside: inside - outside)),

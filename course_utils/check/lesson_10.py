@@ -27,8 +27,8 @@ SQUARES, SUM = sum(n * c * c for c, n in STAGES.items()), sum(n * c for c, n in 
     Mistake("that is the number of weights in all stages; asked is the share of the last one.", SQUARES / 8),
 ])
 def last_stage_share(report: Report, answer: float) -> None:
-    """2 C^2 / 16 in each block: 3 * 2048^2 of the sum over all stages. Counting the biases too changes little."""
-    close_number(report, answer, 3 * 2048 ** 2 / SQUARES, "share of the last stage", 0.003)
+    """2 C^2 / 16 in each block: 3 * 2048^2 of the sum over all stages. Two decimals will do, if rounded."""
+    close_number(report, answer, 3 * 2048 ** 2 / SQUARES, "share of the last stage", 0.005)
 
 
 def counts(predicted: Tensor, asked: Tensor, classes: int) -> Tensor:
@@ -68,6 +68,8 @@ NAN = Mistake("a class that was never asked gives 0 / 0: divide by at least 1, w
     Mistake("each row is divided by the sum of another: the sums need keepdim=True.",
             like_confusion(lambda c, n: c / c.sum(1).clamp(min=1))),
     NAN,
+    Mistake("those are percentages; shares are wanted, so that each row sums to one.",
+            like_confusion(lambda c, n: 100 * c / c.sum(1, keepdim=True).clamp(min=1))),
     Mistake("1 is added to every count, so that classes never asked look as if they were.",
             like_confusion(lambda c, n: (c + 1) / (c + 1).sum(1, keepdim=True))),
     Mistake("a row that was never asked should be zeros; you spread it evenly.",

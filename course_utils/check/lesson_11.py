@@ -49,6 +49,8 @@ CASES = [("10 w + 3", lambda w: 10 * w + 3, 1000), ("9 w^2 + 20 w", lambda w: 9 
 @exercise("A width with as many parameters", [
     Mistake("that is the largest width that stays below the target; a control should have at least as many parameters.",
             lambda count, target: max(1, smallest(count, target) - 1)),
+    Mistake("that is the largest width that stays within the target; a control should have at least as many parameters.",
+            lambda count, target: max(1, first(lambda w: count(w) > target) - 1)),
     Mistake("one too many: the width is raised once more after the target has been reached.",
             lambda count, target: smallest(count, target) + 1),
     Mistake("a width that hits the target exactly is enough: compare with >=, not with >.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 import numpy as np
 from torch import Tensor
@@ -16,13 +17,18 @@ from .report import Mistake, Report, exercise, rough_number, untouched
     Mistake("the interval shrinks with the square root of the number of pairs: twice as many make it 1.4 times as narrow.", 2),
     Mistake("that is how much narrower two times as many pairs make the interval; asked is how many it takes.", 2 ** 0.5),
     Mistake("the number of pairs grows with the square of what is to be seen, not with its third power.", 8),
+    Mistake("that is the number of seeds; asked is how many times as many as before.", 32),
+    Mistake("that is how many seeds more; asked is how many times as many.", 24),
     Mistake("that is fewer pairs for a smaller difference; it takes more.", 0.25),
     Mistake("that is half as many for half the difference; a smaller difference takes more.", 0.5),
     Mistake("one more for each half is not enough: think of the square root in the interval.", 3),
 ])
 def seed_factor(report: Report, answer: float) -> None:
-    """The interval is as wide as 1 / sqrt(n): half the difference takes four times the pairs."""
-    rough_number(report, answer, 4, "times as many pairs", 1e-6)
+    """The interval is as wide as 1 / sqrt(n): half the difference takes four times the pairs.
+
+    About: with few pairs t is larger, so that `stats.seeds_needed` asks for 3.25 times 8, and for 3.8 times 34.
+    """
+    rough_number(report, answer, 4, "times as many pairs", 0.8)
 
 
 def common(ours: dict, control: dict) -> list:
@@ -93,6 +99,12 @@ P_VALUES = [[0.01, 0.04, 0.03, 0.2], [0.5, 0.02], [0.7, 0.6], [0.03], [0.012, 0.
             lambda p: step_down(p, lambda rank, m: rank + 1)),
     Mistake("that is Benjamini and Hochberg's factor, m / rank, which limits something else: the share of false findings.",
             lambda p: step_down(p, lambda rank, m: m / (rank + 1))),
+    Mistake("that is Benjamini and Hochberg's way, from the largest p down, which limits the share of false findings.",
+            lambda p: [min([1.0, *(len(p) * q / sum(r <= q for r in p) for q in p if q >= one)]) for one in p]),
+    Mistake("the factors were given in the order in which the p values came: m is for the smallest p, wherever it stands.",
+            lambda p: list(accumulate((min(1.0, (len(p) - k) * q) for k, q in enumerate(p)), max))),
+    Mistake("the smallest has the smallest factor; it is the other way round: m for the smallest, 1 for the largest.",
+            lambda p: step_down(p, lambda rank, m: rank + 1, climb=False)),
     Mistake("nothing has been adjusted.", lambda p: list(p)),
 ])
 def holm_adjusted(report: Report, answer) -> None:

@@ -148,7 +148,9 @@ def check_host(report: Report, got: nn.Module, host: nn.Module) -> None:
     state = got.state_dict()
     if changed := [k for k, v in host.state_dict().items() if k not in state or not torch.equal(v, state[k])]:
         statistics = all("running_" in k or "num_batches" in k for k in changed)
+        kinds = any(state[k].dtype != host.state_dict()[k].dtype for k in changed if k in state)
         report.wrong(f"the host has changed: {len(changed)} of its tensors are others, {changed[0]} for example",
+                     "its numbers are of another type now: leave out half() or double()." if kinds else
                      cause("looked" if statistics else "fresh"))
     report.right("the host has its weights and running statistics as before")
     x = numbers(4, 3, 16, 16, seed=9)

@@ -24,6 +24,7 @@ FLOAT = 4      # bytes
     Mistake("height was squared; the map has height times width positions.", lambda c, h, w: 3 * c * h * h * FLOAT),
     Mistake("that is in bits; a byte has eight.", lambda c, h, w: 3 * c * h * w * FLOAT * 8),
     Mistake("four times the map: it is read twice and written once.", lambda c, h, w: 4 * c * h * w * FLOAT),
+    Mistake("the small vectors are counted too; leave them out.", lambda c, h, w: FLOAT * (3 * c * h * w + 4 * c)),
     Mistake("that is in half precision; float32 takes four bytes.", lambda c, h, w: 3 * c * h * w * 2),
 ])
 def gate_bytes(report: Report, answer) -> None:
@@ -53,6 +54,11 @@ def dominates(q: tuple, p: tuple) -> bool:
 @exercise("Beaten by nobody", [
     Mistake("one that costs as little and gains as much is not better; of two that are alike, none is beaten.",
             lambda points: beaten(points, lambda q, p: q[0] <= p[0] and q[1] >= p[1])),
+    Mistake("each one is compared with itself too, and beats itself: nobody is left.", lambda points: []),
+    Mistake("the comparisons are turned round: less cost and more gain are better.",
+            lambda points: beaten(points, lambda q, p: dominates(p, q))),
+    Mistake("of those that cost the same only the one that gains most is beaten by nobody.",
+            lambda points: [n for n, p in points.items() if not any(q[0] < p[0] and q[1] >= p[1] for q in points.values())]),
     Mistake("one that costs the same and gains more beats it too, as does one that gains the same for less.",
             lambda points: beaten(points, lambda q, p: q[0] < p[0] and q[1] > p[1])),
     Mistake("a small gain was taken for a good one: more gain is better.",
@@ -184,6 +190,8 @@ def reset_only(net, batches):
 @exercise("Norms that settle", [
     Mistake("in evaluation mode a norm uses what it has stored and stores nothing: net.train() while the batches pass.",
             lambda net, batches: passes(net, batches, train=False)),
+    Mistake("in evaluation mode a norm uses what it has stored and stores nothing: net.train() while the batches pass.",
+            lambda net, batches: passes(net, batches, train=False, back=False)),
     Mistake("the network may come in evaluation mode: say net.train() before the batches pass.",
             lambda net, batches: passes(net, batches, train=net.training)),
     Mistake(FROZEN, lambda net, batches: passes(net.requires_grad_(False), batches)),

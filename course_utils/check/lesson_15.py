@@ -58,6 +58,10 @@ WITHOUT_ITSELF = "the box itself is not counted yet: right[:k] holds k boxes, so
     Mistake("the two are exchanged: precision first.", lists(share_found, share_right)),
     Mistake("recall is divided by how many were found in the end; what was never found counts too.",
             lists(share_right, lambda h, k, right, total: h / max(1, sum(right)))),
+    Mistake("recall is divided by how many were found in the end; what was never found counts too.",
+            lists(share_right, lambda h, k, right, total: h / sum(right))),      # an error where nothing is found; nan in torch
+    Mistake("recall is divided by how many were found in the end; what was never found counts too.",
+            lists(share_right, lambda h, k, right, total: h / sum(right) if sum(right) else float("nan"))),
     Mistake("recall is divided by the number of boxes; it is divided by what is there.",
             lists(share_right, lambda h, k, right, total: h / len(right))),
     Mistake("precision is divided by all boxes; it looks at those up to this one.",
@@ -215,8 +219,8 @@ AT_G = "the gate is still made at the scale of g: neighbours in x share one."
         ask=lambda x, g: torch.cat([x, g.mean((2, 3), keepdim=True).expand(-1, -1, *x.shape[2:])], 1))),
 ])
 def gated_skip(report: Report, answer) -> None:
-    """x (N, C, H, W), g (N, D, h, w) smaller, score -> x times the sigmoid of what `score` says of both, at the scale of x."""
-    for shape, below in (((2, 3, 8, 8), (2, 4, 4, 4)), ((2, 2, 9, 7), (2, 3, 5, 4)), ((1, 4, 6, 10), (1, 1, 2, 3))):
+    """x (N, C, H, W), g (N, D, h, w) half as large (odd sides rounded up), score -> x times a gate at the scale of x."""
+    for shape, below in (((2, 3, 8, 8), (2, 4, 4, 4)), ((2, 2, 9, 7), (2, 3, 5, 4)), ((1, 4, 6, 10), (1, 1, 3, 5))):
         x, g = numbers(*shape), numbers(*below, seed=1)
         compare(report, answer, (x, g, score), true_gated_skip(x, g, score), f"a skip of {shape[2]} x {shape[3]}, from below "
                 f"{below[2]} x {below[3]}")

@@ -24,11 +24,13 @@ def almost(train: Tensor, test: Tensor) -> int:
 
 
 def split_of(k: int) -> tuple[Tensor, Tensor]:
-    """Of each test set the last picture becomes one of the training set with one pixel changed."""
+    """Of some test sets the last picture becomes one of the training set with one value changed by one, or one turned round."""
     train, test = map(lambda part: pixels(*part), SPLITS[k])
     if k % 2:
         test[-1] = train[0]
-        test[-1, 2, 3, 3] = 255 - test[-1, 2, 3, 3]
+        test[-1, 2, 3, 3] ^= 1
+    elif k == 0:
+        test[0] = train[3].flip(2)
     return train, test
 
 
@@ -46,6 +48,10 @@ def split_of(k: int) -> tuple[Tensor, Tensor]:
     Mistake("those that do not leak were counted.",
             lambda train, test: sum(not any(torch.equal(a, b) for b in train) for a in test)),
     Mistake("one pixel is enough to be another picture: compare all of them.", almost),
+    Mistake("another picture may have the same mean: compare all pixels.",
+            lambda train, test: sum(any(abs(a.double().mean() - b.double().mean()) < 1e-6 for b in train) for a in test)),
+    Mistake("one value in common is not a copy: all of them must agree.",
+            lambda train, test: sum(any((a == b).any() for b in train) for a in test)),
     Mistake("asked is how many, not whether.",
             lambda train, test: int(any(torch.equal(a, b) for a in test for b in train))),
 ])
@@ -83,6 +89,12 @@ def truth(y: list[int], said: list[int]) -> float:
     Mistake("that is the sum over the classes; divide by their number.",
             lambda y, said: sum(by_class(y.tolist(), said.tolist()))),
     Mistake("the worst class counts alone; asked is the mean.", lambda y, said: min(by_class(y.tolist(), said.tolist()))),
+    Mistake("divided by all classes up to the largest number; classes without a picture do not count.",
+            lambda y, said: sum((said[y == k] == k).float().mean().item() for k in range(int(max(y.max(), said.max())) + 1))
+            / (int(max(y.max(), said.max())) + 1)),
+    Mistake("classes that were only answered count as well; the classes are those that are in y.",
+            lambda y, said: sum(by_class(y.tolist(), said.tolist())) / len({*y.tolist(), *said.tolist()})),
+    Mistake("those are percentages; a share is wanted.", lambda y, said: 100 * truth(y.tolist(), said.tolist())),
     Mistake("only classes of which something is right were counted.",
             lambda y, said: (v := [b for b in by_class(y.tolist(), said.tolist()) if b]) and sum(v) / len(v)),
     Mistake("that is the share of mistakes; asked is what is right.", lambda y, said: 1 - truth(y.tolist(), said.tolist())),
@@ -103,6 +115,8 @@ def arm(*values: float) -> dict[int, float]:
 PLAIN = arm(0.80, 0.82, 0.79, 0.81, 0.80)
 STUDIES = [(arm(0.85, 0.86, 0.84, 0.86, 0.85), PLAIN, arm(0.81, 0.82, 0.79, 0.82, 0.80)),      # better than both
            (arm(0.85, 0.86, 0.84, 0.86, 0.85), PLAIN, arm(0.85, 0.87, 0.84, 0.85, 0.85)),      # as the wider one
+           (arm(0.85, 0.86, 0.84, 0.86, 0.85), PLAIN, arm(0.80, 0.89, 0.82, 0.87, 0.79)),      # above the wider one, not clearly
+           (arm(0.85, 0.86, 0.84, 0.86, 0.85), PLAIN, arm(0.82, 0.84, 0.81, 0.83, 0.82)),      # clearly above both, one by one
            (arm(0.80, 0.85, 0.78, 0.84, 0.79), PLAIN, arm(0.75, 0.76, 0.75, 0.76, 0.75)),      # nothing clear
            (arm(0.75, 0.76, 0.75, 0.76, 0.75), PLAIN, arm(0.81, 0.82, 0.79, 0.82, 0.80)),      # worse
            (arm(0.75, 0.76, 0.75, 0.76, 0.75), PLAIN, arm(0.70, 0.71, 0.69, 0.71, 0.70)),      # worse, and the wider one more so
@@ -137,6 +151,14 @@ def word(ours: dict, plain: dict, wider: dict) -> str:
             lambda o, p, w: "worse" if word(o, p, w) == "no clear difference" else word(o, p, w)),
     Mistake("the wider host counts as well when its own gain is smaller: compare attention with it, seed by seed.",
             lambda o, p, w: "no more than a wider host" if difference(o, p).low > 0 and difference(w, p).mean > 0
+            else word(o, p, w)),
+    Mistake("attention was compared with the wider host by the means alone: that interval counts too.",
+            lambda o, p, w: word(o, p, p) if sum(o.values()) > sum(w.values()) else word(o, p, w)),
+    Mistake("the wider host was compared with the plain one; compare attention with it, seed by seed.",
+            lambda o, p, w: word(o, p, p) if difference(o, p).low > 0 and difference(w, p).low <= 0 else
+            "no more than a wider host" if difference(o, p).low > 0 else word(o, p, w)),
+    Mistake("the plain host comes first: where attention is not clearly better than that, nothing is clear.",
+            lambda o, p, w: "no more than a wider host" if difference(o, p).high >= 0 and difference(o, w).low <= 0
             else word(o, p, w)),
 ])
 def verdict_word(report: Report, answer) -> None:

@@ -16,6 +16,8 @@ OFTEN = {
     r"is invalid for input of size": "a shape does not hold as many numbers as there are: is it written out for one size of map?",
     r"shapes cannot be multiplied": "a linear layer reads the last dimension, and a matrix product sums over the last of one and "
                                     "the last but one of the other; print the shapes.",
+    r"maximum recursion depth": "it calls itself deeper than Python allows, about a thousand times: does it end? A loop has no "
+                               "such limit.",
 }
 KINDS = {"list": "torch.stack makes one tensor of a list of tensors, torch.tensor one of numbers.",
          "tuple": "several values are returned, or a comma was left at the end.",

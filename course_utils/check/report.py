@@ -42,6 +42,8 @@ def close_number(report: Report, answer: Any, wanted: float, what: str, toleranc
         near = [m.cause for m in report.mistakes if isinstance(m.answer, int | float) and abs(m.answer - value) <= reach]
         if not near and 0 < wanted < 1 < value <= 100:
             near = ["a share is asked for, a number between 0 and 1: 50 % is 0.5."]
+        elif not near and value and any(value == round(wanted, digits) for digits in range(1, 6)):
+            near = ["that is rounded too far: give more digits."]
         report.wrong(f"{what}: got {value:g}" + (f", which is {'more' if value > wanted else 'less'} than expected"
                                                  if value == value else ", which is not a number"), *near[:1])
     report.right(f"{what}: {value:g}")
@@ -71,7 +73,8 @@ def compare(report: Report, answer: Callable, arguments: tuple, wanted: Tensor, 
     given = copies(arguments)
     got = report.call(answer, *given)
     untouched(report, given, arguments)
-    report.same(report.tensor(got, tuple(wanted.shape), f"the result for {what}"), wanted, f"values for {what}")
+    report.same(report.tensor(got, tuple(wanted.shape), f"the result for {what}"), wanted, f"values for {what}",
+                layer=gradient and any(isinstance(a, Tensor) and a.is_floating_point() for a in arguments))
     if report.following:
         return
     again = report.call(answer, *copies(arguments))

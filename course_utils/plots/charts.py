@@ -39,9 +39,14 @@ def family_of(label: str, families: dict | None = None) -> str:
     return "plain"
 
 
-def number(v: float) -> str:
-    """A value as alt texts and labels say it: two decimals below ten, else four digits."""
-    return f"{v:.2f}".replace("-0.00", "0.00") if abs(v) < 10 else f"{v:.4g}"
+def number(v: float, decimals: int = 2) -> str:
+    """A value as alt texts and labels say it: two decimals below ten (or as many as told), else four digits."""
+    return unsigned(f"{v:.{decimals}f}") if abs(v) < 10 else f"{v:.4g}"
+
+
+def unsigned(text: str) -> str:
+    """A number that is zero as it is written, such as -0.00, has no sign."""
+    return text if any(digit in text for digit in "123456789") else text.lstrip("+-")
 
 
 def capital(text: str) -> str:
@@ -176,12 +181,12 @@ def heat(table, rows, columns, title: str | None = None, label: str = "accuracy 
             ax.text(c, r, missing, ha="center", va="center", fontsize=8, color=GREY)
         else:
             ink = max("white", INK, key=lambda one, v=v: contrast(one, image.to_rgba(v)))
-            ax.text(c, r, f"{v:.{decimals}f}".replace("-", "\u2212"), ha="center", va="center", color=ink)
+            ax.text(c, r, unsigned(f"{v:.{decimals}f}").replace("-", "\u2212"), ha="center", va="center", color=ink)
     bar = fig.colorbar(image, ax=ax, shrink=0.9, aspect=14, pad=0.02)
     bar.ax.yaxis.set_major_locator(MaxNLocator(4))
     bar.set_label(wrap(label, 0.42 * t.shape[0] + 0.4, 9), fontsize=9)
     bar.outline.set_visible(False)
-    said = np.where(blank, missing, [[f"{v:.{decimals}f}" for v in row] for row in t])
+    said = np.where(blank, missing, [[unsigned(f"{v:.{decimals}f}") for v in row] for row in t])
     said = [f"{r}: " + ", ".join(f"{c} {v}" for c, v in zip(columns, row, strict=True) if v) + "."
             for r, row in zip(rows, said, strict=True)]
     fig.alt = f"{opening(title)}Table of {label}. {' '.join(said)}"

@@ -17,6 +17,8 @@ def depth(lines: dict, ylabel: str = "accuracy on unseen digits", xlabel: str = 
           families: dict | None = None, reference=None, reference_label: str | None = None, order: Sequence[str] | None = None):
     """One line for each mechanism: its mean over seeds at each place, in the order in which the data meets the places.
 
+    Of two lines of one family the first has full marks and the second empty ones.
+
     Args:
         lines: label -> {place -> values by seed}; values a list, or a dict seed -> value as `Study.runs` makes it.
         families: label -> family, for colour and marker; otherwise the mechanism named in the label decides.
@@ -34,19 +36,23 @@ def depth(lines: dict, ylabel: str = "accuracy on unseen digits", xlabel: str = 
             raise ValueError(f"lines[{label!r}]: place {strange[0]!r} is not among those in order: {', '.join(order)}")
     dashed = reference_lines(reference, reference_label)
     fig = new_figure(8.2, 4.0, title)
-    ax, words, shown, ends = fig.add_subplot(), [], list(dashed.values()), []
+    ax, words, shown, ends, seen, key = fig.add_subplot(), [], list(dashed.values()), [], [], ""
     aside = np.linspace(-0.14, 0.14, len(lines)) if len(lines) > 1 else [0.0]
     for (label, line), shift, dashes in zip(lines.items(), aside, STYLES * len(lines), strict=False):
         family = family_of(label, families)
         colour, at, means, counts = FAMILY_COLOURS[family], [], [], set()
+        full = seen.count(family) % 2 == 0
+        key += "" if full else f"; empty: {label}"
+        seen.append(family)
         for place, seeds in sorted(line.items(), key=lambda entry: order.index(entry[0])):
             seeds = list(seeds.values()) if isinstance(seeds, dict) else seeds
             v = to_array(seeds, f"lines[{label!r}][{place!r}]", 1, "one per seed")
             at.append(order.index(place) + shift)
             means.append(v.mean())
             counts.add(len(v))
-            ax.scatter(np.full(len(v), at[-1]), v, s=26, marker=MARKERS[family], color=colour, edgecolor=INK, linewidth=0.5,
-                       alpha=0.75, zorder=3, gid="seeds")
+            ax.scatter(np.full(len(v), at[-1]), v, s=26, marker=MARKERS[family],
+                       facecolor=colour if full else "white", edgecolor=INK if full else darker(colour),
+                       linewidth=0.5 if full else 1.2, alpha=0.75, zorder=3, gid="seeds")
             shown += [*v]
         ax.plot(at, means, color=darker(colour), linewidth=2.2, dashes=dashes or (None, None), zorder=2, gid="mean")
         ends.append((means[-1], label, darker(colour)))
@@ -57,7 +63,7 @@ def depth(lines: dict, ylabel: str = "accuracy on unseen digits", xlabel: str = 
     ax.set_xticks(range(len(order)), [wrap(place, 0.75, 9) for place in order])
     ax.grid(axis="y")
     dashed_lines(ax, dashed)
-    ax.set_title("one mark per seed; line: mean" + "".join(f"; dashed: {k} {number(v)}" for k, v in dashed.items()))
+    ax.set_title("one mark per seed; line: mean" + key + "".join(f"; dashed: {k} {number(v)}" for k, v in dashed.items()))
     margin_labels(ax, ends)
     words += [f"Dashed line: {k} at {number(v)}." for k, v in dashed.items()]
     fig.alt = f"{opening(title)}{capital(ylabel)} by {xlabel or 'place'}, from {order[0]} to {order[-1]}. {' '.join(words)}"

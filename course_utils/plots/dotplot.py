@@ -7,6 +7,7 @@ from ..stats import t_interval
 from .charts import capital, dashed_lines, family_of, margin_labels, number, reference_lines
 from .look import FAMILY_COLOURS, INK, MARKERS, THREAD, new_figure, opening, styled, to_array, wrap
 
+CLOSE = 0.02            # means that lie so close are told with three decimals
 UPRIGHT = 7             # so many labels fit below columns of dots; more of them name rows instead
 
 
@@ -47,9 +48,15 @@ def dots(results: dict, reference=None, reference_label: str | None = None,
         for seed, aside in enumerate(offset):
             put(ax.plot, np.arange(len(values)) + aside, [v[seed] for v in values.values()], color=THREAD,
                 linewidth=1, zorder=1, gid="pair")
+    found = {label: t_interval(v) for label, v in values.items()}
+    means = [mean for mean, _, _ in found.values()]
+    decimals = 3 if 1 < len(means) and max(means) - min(means) < CLOSE else 2      # 0.99 for all would say nothing
+
+    def said(value: float) -> str:
+        return number(value, decimals)
     for i, (label, v) in enumerate(values.items()):
         family = family_of(label, families)
-        mean, low, high = t_interval(v)
+        mean, low, high = found[label]
         put(ax.scatter, i + np.array(offset[:len(v)]), v, s=30 if flat else 42, marker=MARKERS[family],
             color=FAMILY_COLOURS[family], edgecolor=INK, linewidth=0.7, zorder=3, gid="seeds")
         if interval:
@@ -59,21 +66,21 @@ def dots(results: dict, reference=None, reference_label: str | None = None,
             put(ax.plot, [i + beside] * 2, [low, high], color=INK, linewidth=2, zorder=2,
                 solid_capstyle="butt", gid="interval")
         shown += [*v, *([low, high] if interval and len(v) > 1 else [])]
-        spread = (f"95 % interval {number(low)} to {number(high)}" if interval and len(v) > 1 else
-                  "no interval" if len(v) == 1 else f"lowest {number(v.min())}, highest {number(v.max())}")
-        words.append(f"{label}: {number(mean)}." if single else
-                     f"{label}: mean {number(mean)}, {spread}, {len(v)} seed{'s' * (len(v) > 1)}.")
+        spread = (f"95 % interval {said(low)} to {said(high)}" if interval and len(v) > 1 else
+                  "no interval" if len(v) == 1 else f"lowest {said(v.min())}, highest {said(v.max())}")
+        words.append(f"{label}: {said(mean)}." if single else
+                     f"{label}: mean {said(mean)}, {spread}, {len(v)} seed{'s' * (len(v) > 1)}.")
     limits = value_limits(shown, [*lines.values(), *np.concatenate(list(values.values()))])
     marks = "one number each" if single else "one mark per seed"
     key = marks + ("; bar: mean and 95 % t-interval" if interval else "")
     key += "; thin lines: same seed" if pairs else ""
     room = (fig.get_figwidth() - 1.6) / len(values) - 0.1
     if flat:
-        names = [f"{k}   {number(v.mean())}" for k, v in values.items()]
+        names = [f"{k}   {said(v.mean())}" for k, v in values.items()]
         ax.set(xlim=limits, ylim=(len(values) - 0.5, -0.5), xlabel=ylabel)
         key = "\n".join([key + ("" if single else "; number: mean"), *(f"dashed: {k} {number(v)}" for k, v in lines.items())])
     else:
-        names = [wrap(k, room, 9) + f"\n{'' if single else 'mean '}{number(v.mean())}" for k, v in values.items()]
+        names = [wrap(k, room, 9) + f"\n{'' if single else 'mean '}{said(v.mean())}" for k, v in values.items()]
         ax.set(ylim=limits, xlim=(-0.5, len(values) - 0.5), ylabel=ylabel)
     along, across = (ax.yaxis, ax.xaxis) if flat else (ax.xaxis, ax.yaxis)
     along.set_ticks(range(len(values)), names)

@@ -80,5 +80,10 @@ def dask(address: str, seconds: float = 10) -> Executor:
                               "one with `dask scheduler --host 127.0.0.1` and a worker for each core or GPU with `dask worker "
                               "ADDRESS --nthreads 1`; the address is the one that the scheduler prints.") from error
     executor = client.get_executor(retries=2, pure=False)
-    executor.workers = max(1, sum(client.ncores().values()))
+    executor.workers, only = max(1, sum(client.ncores().values())), executor.shutdown
+
+    def shutdown(*args: Any, **kwargs: Any) -> None:
+        only(*args, **kwargs)
+        client.close()      # a client that stays holds its results, and the cluster warns as it ends that they are lost
+    executor.shutdown = shutdown
     return executor

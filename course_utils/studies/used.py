@@ -1,4 +1,4 @@
-"""Does a trained network use its gates? Each is frozen, alone and with others, and scored again. Lessons 02, 03, 05, 15.
+"""Does a trained network use its gates? Each is frozen, alone and with others, and scored again. Lessons 02, 03, 05, 11, 15.
 
     python -m course_utils.studies.used          trains what data/used.json does not hold yet
     studies.used.runs("ECA after every convolution")      what was changed -> seed -> accuracy
@@ -34,13 +34,15 @@ PATH = DATA / "used.json"
 PICTURES = 1000
 NETWORKS = {
     "ECA after every convolution": Trial("what", mechanism="eca", start="as_made"),
+    "ECA before and after every convolution": Trial("what", mechanism="eca", at="both", start="as_made"),
     "15x15 after every convolution": Trial("nearest", mechanism="spatial_gate", options={"kernel_size": 15}, start="as_made",
                                            steps=600),
     "non-local after layer 3": Trial("relate", mechanism="non_local", layers="layer3.*", start="as_made", steps=400),
     "spatial gate at the head of a detector": Trial("find", "detector", **SPATIAL, **HEAD, steps=400, test_size=500),
     "spatial gates in the backbone of a detector": Trial("find", "detector", **SPATIAL, **BACKBONE, steps=400, test_size=500),
 }
-SEEDS = {name: tuple(range(700, 705 if trial.task == "relate" else 703)) for name, trial in NETWORKS.items()}
+SEEDS = {name: tuple(range(700, 705 if trial.task == "relate" or trial.at == "both" else 703))
+         for name, trial in NETWORKS.items()}
 
 
 def cue(task: str, batch: Batch) -> Tensor:
@@ -64,6 +66,16 @@ def changes(net: nn.Module, labels: Tensor, layers: Sequence[int]) -> Iterator[t
     yield "all swapped", swapped(net, labels)      # each picture has the gates of one that asks for something else
 
 
+def changes_of_both(net: nn.Module, layers: Sequence[int]) -> Iterator[tuple[str, AbstractContextManager]]:
+    """The same where gates stand before and after every convolution: each alone, and neighbours together."""
+    yield "as trained", nullcontext()
+    for layer in layers:
+        for socket in ("pre", "post"):
+            yield f"{socket} {layer} frozen", frozen(net, f"layer{layer}.*_{socket}")
+    for layer in layers[1:]:
+        yield f"post {layer - 1} and pre {layer} frozen", frozen(net, [f"layer{layer - 1}.*_post", f"layer{layer}.*_pre"])
+
+
 def changes_of_all(net: nn.Module) -> Iterator[tuple[str, AbstractContextManager]]:
     """The same for a detector, in whose pictures many things are asked for at once."""
     yield "as trained", nullcontext()
@@ -81,13 +93,15 @@ def changes_of_maps(net: nn.Module) -> Iterator[tuple[str, AbstractContextManage
     yield "map of another that asks", changing(net, None, lambda a: a[:, :, others(a.shape[2], 0).to(a.device)])
 
 
-def scores(net: nn.Module, batch: Batch, labels: Tensor | None, layers: Sequence[int] = (1, 2, 3, 4)) -> dict[str, float]:
+def scores(net: nn.Module, batch: Batch, labels: Tensor | None, layers: Sequence[int] = (1, 2, 3, 4),
+           both: bool = False) -> dict[str, float]:
     """What is changed -> accuracy on the batch, all of it in one pass: a mean gate is that of the pictures that run together.
 
-    `labels`: what each picture asks for (N,); None: the network mixes, and its maps are changed.
+    `labels`: what each picture asks for (N,); None: the network mixes, and its maps are changed. `both`: it has gates at `both`.
     """
     found = {}
-    for words, change in changes_of_maps(net) if labels is None else changes(net, labels, layers):
+    ways = changes_of_maps(net) if labels is None else changes_of_both(net, layers) if both else changes(net, labels, layers)
+    for words, change in ways:
         with change:
             right = predict(net, batch.x, chunk=len(batch.x)).argmax(1).cpu() == batch.y.cpu()
         found[words] = round(right.float().mean().item(), 4)
@@ -121,7 +135,7 @@ def measured(name: str, seed: int) -> dict[str, float | str]:
     if asked(trial.task) == "boxes":
         return scores_of_boxes(net, few) | {"made": made}
     labels = None if REGISTRY[trial.mechanism].kind == "mixing" else cue(trial.task, few)
-    return scores(net, few, labels) | {"made": made}
+    return scores(net, few, labels, both=trial.at == "both") | {"made": made}
 
 
 def runs(name: str) -> dict[str, dict[int, float]]:

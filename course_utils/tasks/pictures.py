@@ -174,8 +174,8 @@ def squares(paths: list[Path], size: int) -> tuple[Tensor, list[int]]:
             broken.append(f"{path} ({type(error).__name__}: {error})")
     if broken:
         more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        warnings.warn(f"{len(broken)} of {len(paths)} pictures cannot be read and were left out: "
-                      f"{'; '.join(broken[:SHOWN])}{more}", stacklevel=3)
+        warnings.warn(f"{len(broken)} of {len(paths)} pictures cannot be read and {'was' if len(broken) == 1 else 'were'} left "
+                      f"out: {'; '.join(broken[:SHOWN])}{more}", stacklevel=3)
     return x, kept
 
 
