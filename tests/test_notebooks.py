@@ -6,6 +6,8 @@ That a rule can fail is tested too: BROKEN holds, for each one, notebooks that i
 import copy
 import json
 import re
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -343,3 +345,18 @@ def test_rule_objects_to_a_broken_notebook(rule, damage):
     nb = good()
     damage(nb)
     assert list(rule(nb))
+
+
+RED = """
+import nbformat.v4 as v4, run_notebooks
+def red(text):
+    return v4.new_code_cell("", outputs=[v4.new_output("stream", name="stderr", text=text)])
+bar = "  0%|  | 0/3 [00:00<?, ?it/s]" + chr(13) + "100%|##| 3/3 [00:01<00:00, 2.1it/s]"
+print(run_notebooks.warned(v4.new_notebook(cells=[red(bar), red("UserWarning: no" + chr(10) + "  more")])))
+"""
+
+
+def test_what_a_reader_sees_in_red_is_named_and_progress_bars_are_not():
+    """In a process of its own: the tool sets its environment as it is imported."""
+    said = subprocess.run([sys.executable, "-c", RED], cwd=ROOT / "tools", capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "['cell 1 warns: UserWarning: no']"
