@@ -102,7 +102,8 @@ def test_a_heading_of_the_index_is_one_of_its_lesson(rows):
 
 
 def test_of_every_word_it_says_where(rows):
-    assert not [row for row in rows if "glossary.md#" in row[0] and not re.match(r"\[\d\d\]\([^)]*\), .", row[1])]
+    astray = {row[1] for row in rows if "glossary.md#" in row[0] and not re.match(r"\[\d\d\]\([^)]*\), .", row[1])}
+    assert astray <= ({"no lesson: see the glossary"} if len(LESSONS) < 17 else set())
 
 
 def test_a_lesson_is_not_its_own_other_lesson(rows):

@@ -17,13 +17,16 @@ from course_utils import check, paths, progress, teach
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+FIRST = ROOT / "notebooks" / "00_start_here.ipynb"
 RIGHT = "def apply_gate(x, gate):\n    return x * gate[:, :, None, None]"
 WRONG = "def apply_gate(x, gate):\n    return x * gate.sigmoid()[:, :, None, None]"
 
 
 def first_lesson():
     """Lesson 00, as committed, and its exercises: guess_among(best), apply_gate(apply_gate), comparison(arms)."""
-    nb = nbformat.read(ROOT / "notebooks" / "00_start_here.ipynb", 4)
+    if not FIRST.exists():
+        pytest.skip("this copy of the course has no lesson 00")
+    nb = nbformat.read(FIRST, 4)
     return nb, teach.exercises(nb)
 
 
@@ -317,7 +320,7 @@ def test_by_default_it_reads_the_lessons_of_the_course(capsys, monkeypatch, tmp_
     put(tmp_path, mine=book("05"))
     monkeypatch.chdir(tmp_path)
     assert len(progress.gather()["lessons"]) == len(LESSONS)
-    for folder, name in (ROOT, "notebooks/00_start_here.ipynb"), (ROOT / "notebooks", "00_start_here.ipynb"):
+    for folder, name in (ROOT, f"notebooks/{LESSONS[0].name}"), (ROOT / "notebooks", LESSONS[0].name):
         monkeypatch.chdir(folder)
         assert Path(progress.gather()["lessons"][0].file) == Path(name), "what is stored below a cell names no machine's folders"
     monkeypatch.chdir(tmp_path)

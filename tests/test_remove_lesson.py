@@ -85,6 +85,7 @@ def without_links(text: str) -> str:
     return re.sub(r"\[([^\[\]]+)\]\((?:08_sockets\.ipynb|\.\./docs/glossary\.md#[^)]*)\)", r"\1", text)
 
 
+@pytest.mark.skipif("08" not in NUMBERS, reason="this copy of the course has no lesson 08")
 def test_what_it_leaves_is_text_for_text_what_it_was_but_for_the_links(copy):
     before = {path.name: path.read_text("utf-8") for path in (copy / "notebooks").iterdir()}
     tool.remove(copy, ["08"])
@@ -98,15 +99,17 @@ def test_what_it_leaves_is_text_for_text_what_it_was_but_for_the_links(copy):
 
 
 def test_the_first_lesson_hands_its_place_to_the_next(copy):
-    tool.remove(copy, ["00"])
+    following = tool.lessons(copy)[NUMBERS[1]].name
+    tool.remove(copy, NUMBERS[:1])
     readme = (copy / "README.md").read_text("utf-8")
-    assert "jupyter lab notebooks/01_blind_spots.ipynb" in readme and "/notebooks/01_blind_spots.ipynb" in readme
+    assert f"jupyter lab notebooks/{following}" in readme and f"/blob/main/notebooks/{following}" in readme
 
 
 def test_a_dry_run_and_a_wrong_number_change_nothing(copy):
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
-    assert tool.remove(copy, ["05"], dry_run=True)[0].startswith("removed notebooks/05_")
-    for numbers, message in ((["05", "44"], "there is no lesson 44. There are: 00, 01"), (NUMBERS, "no lesson would be left")):
+    some, there = NUMBERS[4], "there is no lesson 44. There are: " + ", ".join(NUMBERS[:2])
+    assert tool.remove(copy, [some], dry_run=True)[0].startswith(f"removed notebooks/{some}_")
+    for numbers, message in (([some, "44"], there), (NUMBERS, "no lesson would be left")):
         with pytest.raises(tool.Mistake, match=message):
             tool.remove(copy, numbers)
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before

@@ -156,8 +156,8 @@ def page() -> str:
     def others(numbers: list[str]) -> str:
         return link(numbers) if len(numbers) <= OFTEN else f"{len(numbers)} others"
 
-    def taught(lesson: str, heading: str) -> str:
-        return f"{link([lesson])}, {heading}" if heading else "no lesson: see its docstring"
+    def taught(lesson: str, heading: str, otherwise: str = "its docstring") -> str:
+        return f"{link([lesson])}, {heading}" if heading else f"no lesson: see {otherwise}"
 
     blocks = [HEAD, "## Mechanisms", "", "| mechanism | taught in | also in |", "| --- | --- | --- |"]
     blocks += [f"| {name} | {taught(lesson, heading)} | {others(rest)} |" for name, lesson, heading, rest in mechanisms(course)]
@@ -165,7 +165,8 @@ def page() -> str:
                "| socket | where | subject of | also in |", "| --- | --- | --- | --- |"]
     blocks += [f"| {name} | {where} | {link(lights)} | {others(rest)} |" for name, where, lights, rest in sockets(course)]
     blocks += ["", "## Words", "", "| word | explained in | also in |", "| --- | --- | --- |"]
-    blocks += [f"| {name} | {taught(lesson, heading)} | {others(rest)} |" for name, lesson, heading, rest in words(course)]
+    blocks += [f"| {name} | {taught(lesson, heading, 'the glossary')} | {others(rest)} |"
+               for name, lesson, heading, rest in words(course)]
     return "\n".join(blocks) + "\n"
 
 
