@@ -126,6 +126,15 @@ def relu():
     return [*arrived("09_depth_what", "SE, post 1", "SE, pre 2"), *arrived("09_depth_relu_again", "SE, post 1", "SE, pre 2")]
 
 
+def contrasts_of_paint():
+    """How many, if none of them is clear, and how far the plain seeds are apart."""
+    study, results = of("15_paint")
+    words = [line for line in verdict.sentences(study, results).splitlines() if " - " in line]
+    assert len(words) == len(study.contrasts) == sum("no clear difference" in line for line in words)
+    plain = study.runs(results)["plain"].values()
+    return [len(words), 100 * (max(plain) - min(plain))]
+
+
 def points(what):
     """Seed -> points lost with that frozen, of the networks with ECA before and after every convolution."""
     return {seed: -100 * value for seed, value in used.lost("ECA before and after every convolution")[f"{what} frozen"].items()}
@@ -171,8 +180,11 @@ SAID = [
     ("notebooks/15*.ipynb", r"the detector is ([\d.]+) points lower, not ([\d.]+)\.",
      lambda: [mean(ahead("15_find", "spatial gate, head", "plain")),
               -100 * mean(used.lost("spatial gate at the head of a detector")["of another picture"].values())]),
+    ("notebooks/15*.ipynb", r"more width \(\+([\d.]+) points\) and gates on the skips \(\+([\d.]+)\)",
+     lambda: [mean(ahead("15_paint", arm, "plain")) for arm in ("wider", "attention gate, skips")]),
+    ("notebooks/15*.ipynb", r"but of (\w+) contrasts none is clear: plain seeds lie (\d+) points apart", contrasts_of_paint),
 ]
-WORDS = {"three": "3", "five": "5"}
+WORDS = {"three": "3", "five": "5", "six": "6"}
 
 
 @pytest.mark.parametrize("where, pattern, wanted", SAID, ids=[f"{where[-8:]} {pattern[:24]}" for where, pattern, _ in SAID])

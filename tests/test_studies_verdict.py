@@ -1,10 +1,12 @@
 """What a study says is made from its results, and says no more than they do."""
 
 from dataclasses import replace
+from statistics import stdev
 
 import pytest
 from trials import plain_surroundings  # noqa: F401
 
+from course_utils import stats
 from course_utils.stats import Difference
 from course_utils.studies import Result, Study, verdict
 from course_utils.studies.study import take_off
@@ -34,6 +36,16 @@ def test_a_clear_difference_says_its_direction_and_its_numbers():
     assert not second.clear and "no clear difference" in str(second)
     assert f"a difference of {second.visible:.3f} would have been seen with power 0.8." in str(second)
     assert "lower" in str(verdict.verdicts(STUDY, results(post=lambda s: 0.99 + 0.001 * s))[1])
+
+
+def test_what_would_have_been_seen_is_what_holm_would_have_let_through():
+    """Catches the number of a single contrast: in a study of many a larger difference than that is called not clear."""
+    runs = STUDY.runs(results())
+    spread = stdev(verdict.less(runs["pre"], runs["plain"]).values())
+    of_two = verdict.verdicts(STUDY, results())[0].visible
+    alone = verdict.verdicts(replace(STUDY, contrasts=STUDY.contrasts[:1]), results())[0].visible
+    assert of_two == pytest.approx(stats.visible(spread, 8, level=0.975)) and alone == pytest.approx(stats.visible(spread, 8))
+    assert of_two > 1.1 * alone
 
 
 def test_before_all_seeds_have_run_there_is_no_verdict():

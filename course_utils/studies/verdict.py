@@ -37,7 +37,7 @@ class Verdict:
     difference: Difference
     adjusted: float     # p of the t test, by Holm over the contrasts of the study
     flipped: float      # p of the sign-flip test
-    visible: float      # the smallest difference that so many pairs with this spread show with power 0.8
+    visible: float      # the smallest difference that so many pairs with this spread show with power 0.8, among all contrasts
     planned: int        # seeds of the study
 
     @property
@@ -140,8 +140,9 @@ def verdicts(study: Study, results: Iterable[Result], outcome: str | None = None
     p = {pair: stats.t_test(values) for pair, values in pairs.items()}
     missing = len(sides) - len(pairs)
     adjusted = dict(zip(p, stats.holm([*p.values(), *[1.0] * missing]), strict=False))
+    level = 1 - CLEAR / max(1, len(sides))      # of a single contrast it would be less than Holm lets through
     return [Verdict(*pair, stats.difference(*sides[pair]), adjusted[pair],
-                    stats.sign_flip(values), stats.visible(stdev(values), len(values)), len(study.seeds))
+                    stats.sign_flip(values), stats.visible(stdev(values), len(values), level=level), len(study.seeds))
             for pair, values in pairs.items()]
 
 
