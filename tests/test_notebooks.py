@@ -353,10 +353,14 @@ def red(text):
     return v4.new_code_cell("", outputs=[v4.new_output("stream", name="stderr", text=text)])
 bar = "  0%|  | 0/3 [00:00<?, ?it/s]" + chr(13) + "100%|##| 3/3 [00:01<00:00, 2.1it/s]"
 print(run_notebooks.warned(v4.new_notebook(cells=[red(bar), red("UserWarning: no" + chr(10) + "  more")])))
+nb = v4.new_notebook(cells=[red(bar)])
+nb.cells[0].outputs = [v4.new_output("stream", text="a"), *nb.cells[0].outputs, v4.new_output("stream", text="b")]
+run_notebooks.tidy(nb)
+print([out.text for out in nb.cells[0].outputs])
 """
 
 
-def test_what_a_reader_sees_in_red_is_named_and_progress_bars_are_not():
+def test_what_a_reader_sees_in_red_is_named_and_a_progress_bar_leaves_nothing():
     """In a process of its own: the tool sets its environment as it is imported."""
     said = subprocess.run([sys.executable, "-c", RED], cwd=ROOT / "tools", capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "['cell 1 warns: UserWarning: no']"
+    assert said.stdout.splitlines() == ["['cell 1 warns: UserWarning: no']", "['ab']"]

@@ -28,12 +28,21 @@ LIMIT = 180      # seconds for one cell
 
 
 def tidy(nb: nbformat.NotebookNode) -> None:
-    """Take out what belongs to this run and to no reader: states of widgets, times, progress bars that are gone."""
+    """Take out what belongs to this run and to no reader: states of widgets, times, progress bars that are gone.
+
+    What was printed before and after a bar is one text then.
+    """
     nb.metadata.pop("widgets", None)
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr" and not bar(out)]
+            kept = []
+            for out in cell.outputs:
+                if kept and out.get("name") == "stdout" == kept[-1].get("name"):
+                    kept[-1].text += out.text
+                elif out.get("name") != "stderr" and not bar(out):
+                    kept.append(out)
+            cell.outputs = kept
 
 
 def warned(nb: nbformat.NotebookNode) -> list[str]:
