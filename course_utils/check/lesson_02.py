@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..attention import SE
-from .report import Mistake, Report, built, compare_module, exercise, noise_in, numbers, steady
+from .report import CUT, Mistake, Report, built, compare_module, exercise, noise_in, numbers, steady
 
 
 class Wrong(nn.Module):
@@ -108,7 +108,7 @@ SE_MISTAKES = {
                         wrong(join=lambda self, x, gate: x + x * gate[:, :, None, None])),
     "added": Mistake("the gate is returned, or added, instead of multiplied with x.",
                      wrong(join=lambda self, x, gate: x + gate[:, :, None, None])),
-    "detached": Mistake("it is cut off: detach, item, tolist, numpy or no_grad.",
+    "detached": Mistake(CUT,
                         wrong(join=lambda self, x, gate: x * gate.detach()[:, :, None, None])),
     "eval": Mistake("in evaluation mode the gate is left out.", OnlyInTraining),
     "forward": Mistake("layers are made in forward: they are new, and untrained, at every call. Make them in __init__.",

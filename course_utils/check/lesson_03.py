@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .report import Mistake, Report, built, compare_module, exercise, integer, numbers, steady
+from .report import CUT, Mistake, Report, built, compare_module, exercise, integer, numbers, steady
 
 
 def true_reach(kernel: int, dilation: int, step: int, window: int) -> int:
@@ -133,7 +133,7 @@ GATE_MISTAKES = {
                         wrong(join=lambda self, x, gate: x + x * gate)),
     "added": Mistake("the gate is added; a gate multiplies.", wrong(join=lambda self, x, gate: x + gate)),
     "eval": Mistake("in evaluation mode the gate is left out.", OnlyInTraining),
-    "detached": Mistake("it is cut off: detach, item, tolist, numpy or no_grad.",
+    "detached": Mistake(CUT,
                         wrong(join=lambda self, x, gate: x * gate.detach())),
     "forward": Mistake("layers are made in forward: they are new, and untrained, at every call. Make them in __init__.",
                        MadeInForward),

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .report import Mistake, Report, built, close_number, compare_module, exercise, numbers
+from .report import CUT, Mistake, Report, built, close_number, compare_module, exercise, numbers
 
 
 @exercise("The best of one patch", [
@@ -76,13 +76,12 @@ START = "the last layer is as it was made. Which six numbers give the picture ba
 WEIGHTS = "the weights of the last layer are not 0, so theta depends on the picture before anything is learned."
 OTHER_BIAS = "theta is the same for all pictures now, and the bias holds other six numbers than those that give a picture back."
 CORNERS = "affine_grid and grid_sample count places in two ways: give align_corners=False to both."
-DETACHED = "it is cut off: detach, item, tolist, numpy or no_grad."
 
 
 @exercise("Mend the transformer", [
     Mistake(START, transformer_with(random=True)),
     Mistake(CORNERS, transformer_with(corners=(False, True))),
-    Mistake(DETACHED, transformer_with(cut=True)),
+    Mistake(CUT, transformer_with(cut=True)),
     Mistake("align_corners is True in both: they agree, but theta then counts from the middles of the border pixels. Keep the "
             "grid.", transformer_with(corners=(True, True))),
     Mistake("the bias of the last layer is 0: all places are read from the middle of the picture.", ZeroStart),

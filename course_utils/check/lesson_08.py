@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .report import Mistake, Report, close_number, compare, exercise, numbers
+from .report import IN_PLACE, Mistake, Report, close_number, compare, exercise, numbers
 
 INNER, POST = 2 * 64 ** 2 // 16, 2 * 256 ** 2 // 16
 
@@ -104,7 +104,7 @@ def written_into(x: Tensor, branch, a, at: str) -> Tensor:
             like_block(both=lambda x, branch, a: relu(x + branch(a(a(x)))))),
     Mistake("both: only the attention before the branch is there.", like_block(both=BLOCKS["pre"])),
     Mistake("both: only the attention after the branch is there.", like_block(both=BLOCKS["post"])),
-    Mistake("an in-place operation, such as x *= gate or x[mask] = 0; make a new tensor: x * gate.", written_into),
+    Mistake(IN_PLACE, written_into),
 ])
 def block_sockets(report: Report, answer) -> None:
     """(x, branch, attention, at) -> the block relu(x + branch(x)) with attention at one socket."""

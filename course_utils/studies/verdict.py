@@ -140,7 +140,7 @@ def verdicts(study: Study, results: Iterable[Result], outcome: str | None = None
     p = {pair: stats.t_test(values) for pair, values in pairs.items()}
     missing = len(sides) - len(pairs)
     adjusted = dict(zip(p, stats.holm([*p.values(), *[1.0] * missing]), strict=False))
-    level = 1 - CLEAR / max(1, len(sides))      # of a single contrast it would be less than Holm lets through
+    level = 1 - CLEAR / max(1, len(sides))      # Bonferroni's: that of one contrast alone would promise more than Holm keeps
     return [Verdict(*pair, stats.difference(*sides[pair]), adjusted[pair],
                     stats.sign_flip(values), stats.visible(stdev(values), len(values), level=level), len(study.seeds))
             for pair, values in pairs.items()]
