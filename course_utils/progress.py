@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from . import paths, tables
+from .pipes import ends_with_its_reader
 
 STATES = ("solved", "wrong", "not checked", "not tried")
 IMPORTANCE = ("core", "good to know", "extra")
@@ -181,6 +182,7 @@ def show(*places: str | Path) -> None:
     print(words)
 
 
+@ends_with_its_reader
 def main(argv: list[str] | None = None) -> int:
     """The command; 1 if a file could not be read, or there was no lesson."""
     parser = argparse.ArgumentParser(prog="python -m course_utils.progress", description=__doc__.split("\n")[0])

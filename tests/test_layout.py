@@ -13,19 +13,19 @@ ROOT = Path(course_utils.__file__).resolve().parent
 # Room -> the rooms that it may import, from the ground up: a room stands above all that it imports. `plots` draws what it is
 # given, and knows of the mechanisms only the colours of their families; a receipt of `sockets` shows its picture with it.
 FLOORS = (
-    {"names": (), "paths": (), "tables": (), "stats": (), "hosts": (), "guesses": ()},
+    {"names": (), "paths": (), "tables": (), "stats": (), "hosts": (), "guesses": (), "pipes": ()},
     {"runtime": ("names", "guesses"), "attention": ("names",), "scores": ("hosts",), "quiz": ("names", "paths"),
-     "progress": ("paths", "tables")},
+     "progress": ("paths", "pipes", "tables")},
     {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention"),
-     "teach": ("names", "paths", "tables", "progress", "quiz", "runtime")},
+     "teach": ("names", "paths", "pipes", "tables", "progress", "quiz", "runtime")},
     {"train": ("runtime", "tasks"), "widgets": ("runtime", "plots")},
     {"cost": ("tables", "train")},
     {"sockets": ("names", "stats", "tables", "attention", "plots", "cost")},      # its doctor counts, and asks for the price
     {"check": ("runtime", "stats", "hosts", "attention", "sockets"),
      "clinic": ("paths", "hosts", "attention", "tasks", "train", "sockets"),
-     "studies": ("names", "paths", "stats", "tables", "tasks", "hosts", "attention", "runtime", "train", "cost", "sockets",
-                 "plots", "scores")},
-    {"answer": ("names", "stats", "tables", "tasks", "runtime", "train", "cost", "sockets", "studies", "plots"),
+     "studies": ("names", "paths", "pipes", "stats", "tables", "tasks", "hosts", "attention", "runtime", "train", "cost",
+                 "sockets", "plots", "scores")},
+    {"answer": ("names", "pipes", "stats", "tables", "tasks", "runtime", "train", "cost", "sockets", "studies", "plots"),
      "guide": ("stats", "tables", "attention", "cost", "sockets", "studies", "plots")},
 )
 MAY = {room: set(others) for floor in FLOORS for room, others in floor.items()}

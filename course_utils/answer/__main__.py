@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import names, runtime
+from ..pipes import ends_with_its_reader
 from ..studies import Processes, dask
 from ..studies.hosting import check_host
 from ..tasks import DATA_SETS
@@ -160,6 +161,7 @@ def answer(args: argparse.Namespace, began: float) -> Path:
     return page
 
 
+@ends_with_its_reader
 def main(argv: Sequence[str] | None = None, began: float | None = None) -> None:
     began = time.monotonic() if began is None else began
     p = parser()
@@ -174,6 +176,8 @@ def main(argv: Sequence[str] | None = None, began: float | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(f"\nStopped by you. What has finished is in {args.out}; to go on:  python -m course_utils.answer "
                  f"{shlex.join(argv if argv is not None else sys.argv[1:])}")
+    except BrokenPipeError:
+        raise
     except (ValueError, TypeError, OSError, ImportError) as error:
         # What a person can put right is said in one line, without the way through the code.
         sys.exit(f"{p.prog}: {error}")

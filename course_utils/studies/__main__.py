@@ -26,6 +26,7 @@ import torch
 
 from .. import tables
 from ..paths import INSTALLED
+from ..pipes import ends_with_its_reader
 from . import decide, verdict
 from .catalogue import CATALOGUE, find, outstanding_first
 from .claims import claims
@@ -110,6 +111,7 @@ def run(args: argparse.Namespace, chosen: list[Study]) -> None:
             study.run(out, executor, args.seeds, retry=args.retry)
 
 
+@ends_with_its_reader
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m course_utils.studies", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -156,6 +158,8 @@ def main(argv: list[str] | None = None) -> None:
             for study in chosen:
                 table(study, args.results) if args.command == "table" else plot(
                     study, args.out or Path(f"{study.name}.png"), args.results)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, ImportError) as error:
         # What a person can put right is said in one line, without the way through the code.
         sys.exit(f"{choose.prog}: {error}")

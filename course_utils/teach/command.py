@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 
 from .. import quiz, tables
+from ..pipes import ends_with_its_reader
 from . import figures, lessons, plan, versions
 
 MAKE = {"solution": versions.solution_version, "grading": versions.grading_version, "student": versions.student_version}
@@ -60,6 +61,7 @@ OTHERS = {"list": list_main, "plan": plan_main, "figures": figures.main,      # 
           "quiz": quiz.main}                                                  # name -> main(argv)
 
 
+@ends_with_its_reader
 def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] and argv[0] in OTHERS:
