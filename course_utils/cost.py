@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from .runtime import keep_memory
 from .tables import as_html, as_text
 from .train import evaluating
 
@@ -97,6 +98,7 @@ def latencies(nets: Sequence[nn.Module], x: Tensor, repeats: int, warm_up: int) 
             raise ValueError(f"latency: {name} must be an integer of at least {least}, got {value!r}")
     for net in nets:
         check_fits(net, x)
+    keep_memory()      # which of two nets pays for pages that come and go would be an accident
     with evaluating(*nets):
         rounds = [[seconds(net, x) for net in nets] for _ in range(warm_up + repeats)]
     return [median(times) for times in zip(*rounds[warm_up:], strict=True)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import importlib.util
 import os
 import platform
@@ -20,6 +22,7 @@ PROFILES = {
     "full": "the real budgets; made for a GPU",
 }
 DATA_VARIABLE = "COURSE_DATA"
+KEPT = 2**30      # bytes: more than a step of any lesson or study needs
 # Name to import, what it is for. Torch is missing only if this file cannot be read at all.
 NEEDED = {"numpy": "numbers", "torchvision": "real data sets", "matplotlib": "figures", "ipywidgets": "sliders",
           "tqdm": "progress bars", "scipy": "intervals", "IPython": "showing figures", "PIL": "pictures as files",
@@ -128,6 +131,22 @@ def data_folder() -> Path | None:
 def use_data_folder(path: str | Path) -> None:
     """Look for data sets there, in this process and in those that it starts."""
     os.environ[DATA_VARIABLE] = str(path)
+
+
+@functools.cache
+def keep_memory() -> bool:
+    """Ask the C library, where it is glibc, to keep up to 1 GiB of what is freed, for this process; returns whether it does.
+
+    Otherwise it may give the tensors of a step back to the system and get them again, page by page, in the next one: thousands
+    of pages a step, a tenth to a third of the time. Whether it does is an accident of what was freed before. Results stay the
+    same to the bit.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):      # macOS and Windows have no such function
+        return False
+    trim_threshold, most_mapped = -1, -4      # the names of malloc.h: M_TRIM_THRESHOLD, M_MMAP_MAX
+    return bool(mallopt(trim_threshold, KEPT) and mallopt(most_mapped, 0))
 
 
 def seed_everything(seed: int) -> None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .runtime import rehearsing
+from .runtime import keep_memory, rehearsing
 from .tasks import Batch
 
 Measure = Callable[[Tensor, Tensor], Tensor | float]      # of the output of a network and the right answers
@@ -80,6 +80,7 @@ def fit(net: nn.Module, batches: Iterable[Batch], lr: float = 1e-2, weight_decay
     steps = min(len(batches), 2) if rehearsing() else len(batches)
     if steps < 1:
         raise ValueError("fit: got no batches; there must be at least one step")
+    keep_memory()
     net.to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=weight_decay)
     # A one-cycle schedule needs some steps for its two halves; below that the rate stays at its peak.

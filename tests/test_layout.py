@@ -19,7 +19,7 @@ FLOORS = (
     {"tasks": ("names", "paths", "runtime"), "plots": ("names", "stats", "attention"),
      "teach": ("names", "paths", "pipes", "tables", "progress", "quiz", "runtime")},
     {"train": ("runtime", "tasks"), "widgets": ("runtime", "plots")},
-    {"cost": ("tables", "train")},
+    {"cost": ("runtime", "tables", "train")},
     {"sockets": ("names", "stats", "tables", "attention", "plots", "cost")},      # its doctor counts, and asks for the price
     {"check": ("runtime", "stats", "hosts", "attention", "sockets"),
      "clinic": ("paths", "hosts", "attention", "tasks", "train", "sockets"),

@@ -10,7 +10,6 @@ autocast to bfloat16. --out appends one line of JSON per case, as soon as it is 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import sys
 from collections.abc import Callable
@@ -25,23 +24,11 @@ import pairs  # noqa: E402  (the path comes first)
 import timm  # noqa: E402
 import torch  # noqa: E402
 
+from course_utils.runtime import keep_memory  # noqa: E402
+
 LONG_ENOUGH = 0.05      # seconds for one timing, so that the clock and one call's bad luck do not matter
 TOO_SLOW = 1.10
 HEADER = "| mechanism | size | precision | ours ms | timm ms | ratio ours/timm | spread |\n" + "| --- " * 7 + "|"
-
-
-def keep_memory() -> bool:
-    """Ask the C library, where it is glibc, to keep what is freed: returns whether it does.
-
-    Otherwise it gives tensors of some megabytes back to the system and gets them again, page by page, in every step. That
-    costs more than ECA itself does, and which of two equal modules pays more is an accident of what lies where.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):      # macOS and Windows have no such function
-        return False
-    trim_threshold, most_mapped = -1, -4      # the names of malloc.h: M_TRIM_THRESHOLD, M_MMAP_MAX
-    return bool(mallopt(trim_threshold, 2**31 - 1) and mallopt(most_mapped, 0))
 
 
 def seconds(step: Callable[[], None], count: int, device: str) -> float:

@@ -1,34 +1,15 @@
 """The comparison itself: its statistics, its order, its table and its file. No time is asserted."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import compare
 import pytest
 import torch
 
-FAULTS = """
-import resource, sys
-sys.path.insert(0, sys.argv[1])
-import compare, torch
-kept = sys.argv[2] == "keep" and compare.keep_memory()
-def count():
-    x = [torch.zeros(4 << 20) for _ in range(4)]
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):
-    count()
-before = count()
-print(int(kept), count() - before)
-"""
-
 
 @pytest.fixture(autouse=True)
-def this_process_keeps_its_allocator(monkeypatch, request):
-    if "memory" not in request.node.name:
-        monkeypatch.setattr(compare, "keep_memory", lambda: True)
+def this_process_keeps_its_allocator(monkeypatch):
+    monkeypatch.setattr(compare, "keep_memory", lambda: True)
 
 
 def case(mechanism, size, ratio, precision="float32"):
@@ -90,20 +71,3 @@ def test_a_wrong_argument_is_found_out_too_late(capsys, wrong, word):
     with pytest.raises(SystemExit):
         compare.arguments(wrong)
     assert word in capsys.readouterr().err
-
-
-@pytest.mark.full
-@pytest.mark.skipif(sys.platform != "linux", reason="keeps memory with glibc only")
-def test_memory_is_given_back_and_fetched_anew_in_every_step():
-    """Which of two equal modules pays more for that is an accident, and was taken for a slow ECA."""
-    # glibc decides by what was freed before whether it gives memory back; here it always does, unless it is told otherwise.
-    always = {"MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_MMAP_THRESHOLD_": "131072"}
-
-    def faults(how):
-        done = subprocess.run([sys.executable, "-c", FAULTS, str(Path(compare.__file__).parent), how], check=True,
-                              env={**os.environ, **always}, capture_output=True, text=True)
-        return tuple(map(int, done.stdout.split()))
-    (kept, few), (_, many) = faults("keep"), faults("as it is")
-    if not kept:
-        pytest.skip("this C library is not glibc")
-    assert few < 100 < 1000 < many
