@@ -163,7 +163,7 @@ def missing() -> list[str]:
 
 
 def setup(seed: int = 0) -> Course:
-    """Choose device and profile, seed the generators, print one line on what the lesson runs on.
+    """Choose device and profile, seed the generators, keep memory, print one line on what the lesson runs on.
 
     Returns:
         Course: with `device`, `profile`, `seed`.
@@ -181,6 +181,7 @@ def setup(seed: int = 0) -> Course:
     device = best_device()
     profile = profile_name(device)
     seed_everything(seed)
+    keep_memory()      # what a lesson times is then the arithmetic, and not where pages come from
     if device.type != "cuda":      # else the profiler of torch reports an error, and all that is wrong is that there is no GPU
         os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
