@@ -136,7 +136,7 @@ def share(k: int, n: int, level: float = 0.95) -> Share:
     return Share(k, n, float(interval.low), float(interval.high))
 
 
-CERTAIN = 37.0      # with a mean so many standard errors from zero every interval leaves it out; scipy gives NaN there
+FAR = 37.0      # standard errors of the mean from zero: further out scipy may give NaN, and only the spread is uncertain
 
 
 def power(effect: float, pairs: int, level: float = 0.95) -> float:
@@ -149,8 +149,8 @@ def power(effect: float, pairs: int, level: float = 0.95) -> float:
 
     edge = stats.t.ppf(1 - (1 - level) / 2, pairs - 1)
     shift = abs(effect) * pairs ** 0.5
-    if shift > CERTAIN:
-        return 1.0
+    if shift > FAR:
+        return float(stats.chi2.cdf((pairs - 1) * (shift / edge) ** 2, pairs - 1))
     below = stats.nct.cdf(-edge, pairs - 1, shift) if shift < 5 else 0.0      # below 1e-6 there, and NaN further out
     return float(stats.nct.sf(edge, pairs - 1, shift) + below)
 
@@ -167,7 +167,10 @@ def visible(spread: float, pairs: int, chance: float = 0.8, level: float = 0.95)
 
     if pairs < 2:
         raise ValueError(f"an interval needs at least two pairs, got {pairs}")
-    return spread * float(optimize.brentq(lambda effect: power(effect, pairs, level) - chance, 0, CERTAIN))
+    enough = FAR
+    while power(enough, pairs, level) < chance:      # of two pairs, among many comparisons
+        enough *= 2
+    return spread * float(optimize.brentq(lambda effect: power(effect, pairs, level) - chance, 0, enough))
 
 
 def seeds_needed(difference: float, spread: float, chance: float = 0.8, level: float = 0.95) -> int:

@@ -133,6 +133,17 @@ def test_seeds_are_those_of_the_tables(effect, pairs):
     assert visible(1.0, pairs) == pytest.approx(effect, rel=0.03) and power(visible(2.0, pairs) / 2, pairs) == pytest.approx(0.8)
 
 
+@pytest.mark.parametrize("effect, pairs, comparisons", [(30, 2, 6), (70, 2, 6), (26, 3, 20), (30, 3, 20)])
+def test_two_pairs_are_not_certain_of_a_large_effect_among_many_comparisons(effect, pairs, comparisons):
+    """The mean may be forty standard errors from zero: their own estimate has one degree of freedom."""
+    import numpy as np
+    level = 1 - 0.05 / comparisons
+    draws = np.random.default_rng(0).normal(effect, 1, (50_000, pairs))
+    half = stats.t.ppf(1 - (1 - level) / 2, pairs - 1) * draws.std(1, ddof=1) / pairs ** 0.5
+    assert power(effect, pairs, level) == pytest.approx((abs(draws.mean(1)) > half).mean(), abs=0.01)
+    assert power(visible(0.01, pairs, level=level) / 0.01, pairs, level) == pytest.approx(0.8, abs=1e-6)
+
+
 def test_power_is_how_often_the_interval_leaves_out_zero():
     import numpy as np
     draws = np.random.default_rng(0).normal(0.9, 1, (20_000, 8))
