@@ -77,9 +77,15 @@ def test_sign_flip_is_the_share_of_all_signs_that_are_as_far_from_zero(values):
 
 def test_eight_pairs_of_one_sign_are_two_of_256():
     assert sign_flip([0.01 * k for k in range(1, 9)]) == 2 / 256 and sign_flip([0.4]) == 1
-    for values in ([], [0.1] * 21):
-        with pytest.raises(ValueError, match=f"1 to 20 pairs, got {len(values)}"):
-            sign_flip(values)
+    with pytest.raises(ValueError, match="at least one pair, got none"):
+        sign_flip([])
+
+
+def test_of_more_pairs_than_can_be_counted_out_signs_are_drawn():
+    """25 pairs: of equal size, the p is that of the binomial distribution; of 20 it is close to the exact one."""
+    up = [0.01] * 17 + [-0.01] * 8
+    assert sign_flip(up) == pytest.approx(stats.binomtest(17, 25).pvalue, abs=0.005) and sign_flip(up) == sign_flip(up)
+    assert sign_flip([0.0] * 25) == 1 and 0 < sign_flip([0.1] * 25) < 1e-4
 
 
 def test_the_t_test_is_below_five_percent_where_the_interval_leaves_out_zero():

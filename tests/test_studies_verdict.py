@@ -77,6 +77,13 @@ def test_where_the_sign_flip_test_has_too_few_pairs_it_does_not_decide():
     assert not six.clear, "with six pairs it could have been below 0.05"
 
 
+def test_a_study_of_as_many_seeds_as_it_takes_has_its_verdict_too():
+    """`seeds_needed` may say 25."""
+    many = replace(STUDY, seeds=tuple(range(25)))
+    found = verdict.verdicts(many, results(25))[0]
+    assert found.difference.n == 25 and found.clear and found.word == "higher"
+
+
 def test_the_same_means_that_the_interval_lies_inside_the_margin():
     same, = verdict.equivalences(STUDY, results())
     assert same.same and "pre and post, within 0.02: the same (" in str(same)
