@@ -84,6 +84,17 @@ def test_a_study_of_as_many_seeds_as_it_takes_has_its_verdict_too():
     assert found.difference.n == 25 and found.clear and found.word == "higher"
 
 
+def test_runs_that_never_took_off_have_no_difference_and_it_says_what_to_compare():
+    with pytest.raises(ValueError, match="seed 0: 150 and inf have no difference. Where runs do not take off, compare how many"):
+        verdict.verdicts(STUDY, results(), outcome="take_off")
+
+
+@pytest.mark.parametrize("outcome", ["balanced", "AP_large"])
+def test_an_outcome_that_no_result_holds_is_named(outcome):
+    with pytest.raises(ValueError, match=f"the result of 'plain', seed 0, holds no '{outcome}'"):
+        verdict.sentences(replace(STUDY, outcomes=(outcome,)), results())
+
+
 def test_the_same_means_that_the_interval_lies_inside_the_margin():
     same, = verdict.equivalences(STUDY, results())
     assert same.same and "pre and post, within 0.02: the same (" in str(same)

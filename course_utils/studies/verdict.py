@@ -115,8 +115,16 @@ def arms(study: Study, results: Iterable[Result]) -> list[Arm]:
 
 
 def less(ours: Mapping[int, float], control: Mapping[int, float]) -> dict[int, float]:
-    """Seed -> ours - control, over the seeds that both have."""
-    return {seed: ours[seed] - control[seed] for seed in sorted(ours.keys() & control.keys())}
+    """Seed -> ours - control, over the seeds that both have.
+
+    Raises:
+        ValueError: one of them is not finite, as the take-off of a run that had none.
+    """
+    seeds = sorted(ours.keys() & control.keys())
+    if endless := [seed for seed in seeds if not (math.isfinite(ours[seed]) and math.isfinite(control[seed]))]:
+        raise ValueError(f"seed {endless[0]}: {ours[endless[0]]} and {control[endless[0]]} have no difference. Where runs do not "
+                         "take off, compare how many do: verdict.arms, or k of n by stats.share.")
+    return {seed: ours[seed] - control[seed] for seed in seeds}
 
 
 def gained(study: Study, results: Iterable[Result], outcome: str | None = None,
