@@ -165,6 +165,15 @@ def test_looking_ends_in_time_and_says_what_it_has_not_opened(tmp_path):
     assert found.opened == 1 and found.total == 12 and "Opened were 1 of 12" in " ".join(found.words)
 
 
+def test_looking_in_no_time_goes_on_to_the_first_that_can_be_read(tmp_path):
+    pictures(tmp_path, cat=30, dog=30)
+    for file in [*tmp_path.rglob("*.png")]:
+        if int(file.stem) > 1:
+            file.write_bytes(b"no picture")
+    found = look(tmp_path, seconds=0)
+    assert found.opened == len(found.broken) + 1 > 1 and found.sides == (24, 24, 24)
+
+
 def test_the_fingerprint_changes_with_the_files(tmp_path):
     before = look(pictures(tmp_path, cat=3, dog=3)).print
     assert look(tmp_path).print == before

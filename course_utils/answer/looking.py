@@ -95,7 +95,7 @@ def of_folder(root: Path, seconds: float, began: float) -> Survey:
     opened = 0
     for file, split, label in found:
         counts[split][classes[label]] += 1
-        if time.perf_counter() - began > seconds and opened:
+        if time.perf_counter() - began > seconds and seen:      # at least one that can be read: of none nothing can be said
             continue
         opened += 1
         try:
