@@ -118,6 +118,12 @@ def test_arms_say_how_many_took_off_and_how_good_those_are():
     assert head[3:] == ["95 % interval"] and rows[1][3].startswith("0.3") and rows[1][3] != "0.300 to 0.900"
 
 
+def test_the_table_of_a_detector_does_not_call_its_precision_an_accuracy():
+    found = [replace(r, scores={"AP": 0.5}) for r in results()]
+    assert verdict.arm_rows(replace(STUDY, outcomes=("AP",)), found)[0][2] == "AP at the end"
+    assert verdict.arm_rows(STUDY, found)[0][2] == "accuracy at the end"
+
+
 def test_curves_are_one_for_each_seed_of_an_arm():
     drawn = STUDY.curves(results(3), ["plain", "pre"])
     assert list(drawn) == ["plain", "pre"] and drawn["plain"][0] == [50, 100, 150, 200]

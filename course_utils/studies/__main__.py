@@ -110,7 +110,8 @@ def plot(study: Study, out: Path, path: Path | None = None) -> None:
     runs = {arm: seeds for arm, seeds in study.runs(results).items() if seeds}
     if not runs:
         raise SystemExit(f"{study.name} has no results yet: python -m course_utils.studies run {study.name}")
-    plots.dots(runs, ylabel="accuracy on unseen pictures", title=study.about).savefig(out, dpi=150, bbox_inches="tight")
+    fig = plots.dots(runs, ylabel=f"{study.outcomes[0]} on unseen pictures", title=study.about)
+    fig.savefig(out, dpi=150, bbox_inches="tight")
     print(f"{out.resolve()}")
 
 

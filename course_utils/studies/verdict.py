@@ -86,13 +86,13 @@ class Equivalence:
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm at the end of training."""
+    """One arm at the end of training: its accuracies, or where the study has none its first outcome."""
 
     name: str
     values: tuple[float, ...]
     arrived: Share | None          # how many took off; None where the study has no ceiling
     step: float | None             # median take-off of those that did
-    of_those: float | None         # their mean accuracy
+    of_those: float | None         # the mean of their values
 
 
 def arms(study: Study, results: Iterable[Result]) -> list[Arm]:
@@ -178,7 +178,8 @@ def arm_rows(study: Study, results: Iterable[Result]) -> tuple[list[str], list[l
     """
     found = arms(study, results)
     counted = any(arm.arrived for arm in found)
-    head = ["arm", "n", "accuracy at the end", "lowest to highest" if counted else "95 % interval",
+    what = "accuracy" if "accuracy" in study.outcomes else study.outcomes[0]
+    head = ["arm", "n", f"{what} at the end", "lowest to highest" if counted else "95 % interval",
             "took off", "95 % interval", "median step", "of those"]
     rows = []
     for arm in found:
