@@ -4,6 +4,7 @@ import multiprocessing
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from trials import (  # noqa: F401  (plain_surroundings is a fixture)
@@ -51,6 +52,14 @@ def test_runs_that_try_again_share_the_work_too(tmp_path, error):
         return Result(trial, 0.6, 1.0)
     found = study_of(THREE, path, run, retry=True)
     assert tried == THREE[:1] and [r.error for r in found] == [None, error, error]
+
+
+def test_two_runs_that_end_together_may_both_take_the_reservations_away(tmp_path, monkeypatch):
+    """The other one was quicker: the folder is gone after this one has asked whether it is there."""
+    def gone(self):
+        raise FileNotFoundError(2, "No such file or directory", str(self))
+    monkeypatch.setattr(Path, "iterdir", gone)
+    assert len(study_of(THREE, tmp_path / "r.jsonl", Runner())) == 3
 
 
 def test_a_trial_that_raises_is_recorded_and_tried_again(tmp_path):

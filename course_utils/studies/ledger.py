@@ -108,8 +108,10 @@ class Ledger:
         """Leave no reservation behind; those of other runs stay."""
         for trial in list(self.held):
             self.give(trial)
-        folder = Path(f"{self.path}.running")
-        for file in folder.iterdir() if folder.exists() else ():
+        folder, files = Path(f"{self.path}.running"), []
+        with contextlib.suppress(OSError):      # another run may be taking it away at this moment
+            files = list(folder.iterdir())
+        for file in files:
             with contextlib.suppress(Timeout, OSError), FileLock(file).acquire(timeout=0):      # held: of another run
                 file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
