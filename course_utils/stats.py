@@ -115,7 +115,12 @@ def holm(p: Sequence[float]) -> list[float]:
     """Holm's adjusted p values, in the order of `p`: below 0.05 among them, the chance of one false finding is below 0.05.
 
     S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979.
+
+    Raises:
+        ValueError: a p that is not between 0 and 1; NaN has no place in the order.
     """
+    if strange := [value for value in p if not 0 <= value <= 1]:
+        raise ValueError(f"p values lie between 0 and 1, got {strange[0]}")
     order = sorted(range(len(p)), key=lambda i: p[i])
     adjusted, highest = [0.0] * len(p), 0.0
     for rank, i in enumerate(order):
@@ -198,7 +203,7 @@ def seeds_needed(difference: float, spread: float, chance: float = 0.8, level: f
     Raises:
         ValueError: a difference of zero, or a spread that is not above zero; more than 10,000 pairs.
     """
-    if not difference or not spread > 0:
+    if not abs(difference) > 0 or not spread > 0:
         raise ValueError(f"needs a difference that is not zero and a spread above zero, got {difference} and {spread}")
     few, many = 2, 2
     while power(difference / spread, many, level) < chance:

@@ -103,6 +103,9 @@ def test_holm_by_hand():
     """Smallest first: times 4, 3, 2, 1, and never below the one before. Bonferroni would give 0.04, 0.12, 0.16, 0.8."""
     assert holm([0.01, 0.04, 0.03, 0.2]) == pytest.approx([0.04, 0.09, 0.09, 0.2])
     assert holm([0.5, 0.6]) == [1.0, 1.0] and holm([]) == []
+    for strange in (float("nan"), 1.2, -0.1):      # the 0.01 would come out as 1
+        with pytest.raises(ValueError, match=f"between 0 and 1, got {strange}"):
+            holm([0.04, strange, 0.01])
 
 
 def test_holm_rejects_what_the_steps_reject():
@@ -160,6 +163,7 @@ def test_power_is_how_often_the_interval_leaves_out_zero():
 
 @pytest.mark.parametrize("difference, spread, message", [
     (0, 1, "a difference that is not zero"), (0.1, 0, "a spread above zero"), (1e-6, 1, "more than 10,000 pairs"),
+    (float("nan"), 1, "a difference that is not zero"), (0.1, float("nan"), "a spread above zero"),
 ])
 def test_what_no_number_of_seeds_shows_is_refused(difference, spread, message):
     with pytest.raises(ValueError, match=message):
