@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from numbers import Real
 from typing import Any
 
@@ -25,7 +24,7 @@ def number(value: Any) -> float | None:
         shown, below, percent = found.groups()
         if below and not int(below):
             return None
-        return float(Fraction(float(shown.replace(",", "."))) / int(below or 1)) / (100 if percent else 1)
+        return float(shown.replace(",", ".")) / int(below or 1) / (100 if percent else 1)
     return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
 
 
