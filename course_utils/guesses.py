@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from numbers import Real
 from typing import Any
 
 NUMBER = re.compile(r"([-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[-+]?\d+)?)\s*(?:/\s*(\d+))?\s*(%?)", re.I)
+THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?!\d)")      # as the tables of the course write them; 0,125 is a share
 NOTHING = {"none", "nothing", "no", "zero", ""}
 ROUNDING = 1e-9      # 0.55 - 0.5 is more than 0.05
 
 
 def number(value: Any) -> float | None:
-    """What is meant by 0.9, Fraction(9, 10), "0,9", "90 %", "9/10" or "none"; None where it is no number."""
+    """What is meant by 0.9, Fraction(9, 10), "0,9", "90 %", "9/10", "1,200" or "none"; None where it is no number."""
     if getattr(value, "shape", None) == () and hasattr(value, "item"):      # of numpy or torch
         value = value.item()
     if isinstance(value, str):
-        found = NUMBER.fullmatch(value.strip())
+        text = value.strip()
+        found = NUMBER.fullmatch(text.replace(",", "") if THOUSANDS.match(text) else text)
         if not found:
             return 0.0 if plain(value) in NOTHING else None
         shown, below, percent = found.groups()
         if below and not int(below):
             return None
-        return float(Fraction(float(shown.replace(",", "."))) / int(below or 1)) / (100 if percent else 1)
+        return float(shown.replace(",", ".")) / int(below or 1) / (100 if percent else 1)
     return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
 
 

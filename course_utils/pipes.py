@@ -22,7 +22,12 @@ def ends_with_its_reader(main: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(main)
     def command(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            result = main(*args, **kwargs)
+            try:
+                result = main(*args, **kwargs)
+            except SystemExit as end:      # --help ends so; of one with words on what went wrong, these are more important
+                if not isinstance(end.code, str):
+                    sys.stdout.flush()
+                raise
             sys.stdout.flush()      # here, and not at the end of the interpreter, which would print the error all the same
             return result
         except BrokenPipeError:

@@ -62,23 +62,38 @@ def difference(ours: Mapping[int, float], control: Mapping[int, float], level: f
     return Difference(mean, low, high, len(seeds))
 
 
-def sign_flip(differences: Sequence[float]) -> float:
-    """Exact two-sided p of the sign-flip test: if neither arm were better, each difference might as well have the other sign.
+COUNTED_OUT, DRAWN = 20, 100_000      # pairs of which all signs are tried; signs that are drawn of more pairs
 
-    Of n pairs it can be no smaller than 2 / 2^n: with five pairs never below 0.06.
+
+def sign_flip(differences: Sequence[float]) -> float:
+    """Two-sided p of the sign-flip test: if neither arm were better, each difference might as well have the other sign.
+
+    Exact up to 20 pairs; of more, 100,000 of their signs are drawn, the same ones each time. Of n pairs it can be no smaller
+    than 2 / 2^n: with five pairs never below 0.06.
 
     Raises:
-        ValueError: no differences, or more than 20: their signs can no longer be counted out.
+        ValueError: no differences.
     """
     from scipy import stats
 
     values = [float(v) for v in differences]
-    if not 1 <= len(values) <= 20:
-        raise ValueError(f"the sign-flip test takes 1 to 20 pairs, got {len(values)}")
+    if not values:
+        raise ValueError("the sign-flip test takes at least one pair, got none")
     if len(values) == 1:
         return 1.0      # scipy asks for two; either sign is as far from zero
+    if len(values) > COUNTED_OUT:
+        return drawn(values)
     return float(stats.permutation_test((values,), lambda x, axis: x.mean(axis), permutation_type="samples", vectorized=True,
                                         n_resamples=math.inf).pvalue)
+
+
+def drawn(values: Sequence[float]) -> float:
+    """The share of drawn signs whose sum is as far from zero; those that were observed count as one of them."""
+    import numpy as np
+
+    draw, far = np.random.default_rng(0), abs(math.fsum(values)) * (1 - 1e-9)      # of the same sum in another order
+    as_far = sum((abs(draw.choice((-1.0, 1.0), (1000, len(values))) @ values) >= far).sum() for _ in range(DRAWN // 1000))
+    return (int(as_far) + 1) / (DRAWN + 1)
 
 
 def t_test(differences: Sequence[float]) -> float:
@@ -100,7 +115,12 @@ def holm(p: Sequence[float]) -> list[float]:
     """Holm's adjusted p values, in the order of `p`: below 0.05 among them, the chance of one false finding is below 0.05.
 
     S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979.
+
+    Raises:
+        ValueError: a p that is not between 0 and 1; NaN has no place in the order.
     """
+    if strange := [value for value in p if not 0 <= value <= 1]:
+        raise ValueError(f"p values lie between 0 and 1, got {strange[0]}")
     order = sorted(range(len(p)), key=lambda i: p[i])
     adjusted, highest = [0.0] * len(p), 0.0
     for rank, i in enumerate(order):
@@ -136,7 +156,7 @@ def share(k: int, n: int, level: float = 0.95) -> Share:
     return Share(k, n, float(interval.low), float(interval.high))
 
 
-CERTAIN = 37.0      # with a mean so many standard errors from zero every interval leaves it out; scipy gives NaN there
+FAR = 37.0      # standard errors of the mean from zero: further out scipy may give NaN, and only the spread is uncertain
 
 
 def power(effect: float, pairs: int, level: float = 0.95) -> float:
@@ -149,8 +169,8 @@ def power(effect: float, pairs: int, level: float = 0.95) -> float:
 
     edge = stats.t.ppf(1 - (1 - level) / 2, pairs - 1)
     shift = abs(effect) * pairs ** 0.5
-    if shift > CERTAIN:
-        return 1.0
+    if shift > FAR:
+        return float(stats.chi2.cdf((pairs - 1) * (shift / edge) ** 2, pairs - 1))
     below = stats.nct.cdf(-edge, pairs - 1, shift) if shift < 5 else 0.0      # below 1e-6 there, and NaN further out
     return float(stats.nct.sf(edge, pairs - 1, shift) + below)
 
@@ -167,7 +187,10 @@ def visible(spread: float, pairs: int, chance: float = 0.8, level: float = 0.95)
 
     if pairs < 2:
         raise ValueError(f"an interval needs at least two pairs, got {pairs}")
-    return spread * float(optimize.brentq(lambda effect: power(effect, pairs, level) - chance, 0, CERTAIN))
+    enough = FAR
+    while power(enough, pairs, level) < chance:      # of two pairs, among many comparisons
+        enough *= 2
+    return spread * float(optimize.brentq(lambda effect: power(effect, pairs, level) - chance, 0, enough))
 
 
 def seeds_needed(difference: float, spread: float, chance: float = 0.8, level: float = 0.95) -> int:
@@ -180,7 +203,7 @@ def seeds_needed(difference: float, spread: float, chance: float = 0.8, level: f
     Raises:
         ValueError: a difference of zero, or a spread that is not above zero; more than 10,000 pairs.
     """
-    if not difference or not spread > 0:
+    if not abs(difference) > 0 or not spread > 0:
         raise ValueError(f"needs a difference that is not zero and a spread above zero, got {difference} and {spread}")
     few, many = 2, 2
     while power(difference / spread, many, level) < chance:

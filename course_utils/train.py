@@ -51,7 +51,8 @@ def autocast(device: torch.device) -> contextlib.AbstractContextManager:
 
 
 def device_of(net: nn.Module) -> torch.device:
-    return next(net.parameters()).device
+    """Where its parameters are; the processor for a rule by hand, which has none."""
+    return next((p.device for p in net.parameters()), torch.device("cpu"))
 
 
 def fit(net: nn.Module, batches: Iterable[Batch], lr: float = 1e-2, weight_decay: float = 1e-2,

@@ -1,6 +1,7 @@
 """Hosts by name: of the course, of torchvision and timm, of one's own; the size they take, and the arms they can have."""
 
 import json
+import warnings
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from course_utils.answer.arms import arms, attention, fit_size
 from course_utils.attention import SE
 from course_utils.cost import parameters
 from course_utils.hosts import SmallResNet
-from course_utils.studies import Trial, network
+from course_utils.studies import Trial, hosting, network
 from course_utils.studies.controls import Pointwise
 from course_utils.studies.hosting import Normalised, build, cached, check_host, imagenet, new_last_layer
 
@@ -100,6 +101,41 @@ def test_weights_that_are_there_are_used_and_the_pictures_are_brought_to_what_th
     with torch.no_grad():
         assert torch.allclose(net.net.features(seen), there.features(seen), atol=1e-5)
         assert torch.allclose(net(x), net.net(seen), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_weights_of_networks_with_further_outputs_answer_as_torchvision_has_them(name, tmp_path, monkeypatch):
+    """One output in training too, and the colours that the weights know: -1..1, which torchvision's own builder sees to."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        there = torchvision.models.get_model(name, weights=None, init_weights=False, transform_input=True)
+    file = tmp_path / "checkpoints" / torchvision.models.get_model_weights(name).DEFAULT.url.rpartition("/")[2]
+    file.parent.mkdir()
+    torch.save(there.state_dict(), file)
+    net, x = build(name, 1000, pretrained=True), torch.rand(2, 3, 96, 96)
+    assert net.train()(x).shape == (2, 1000) and not any("aux" in key.lower() for key in net.state_dict())
+    net.net.fc = there.fc
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    for one in (net, there):
+        for module in one.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+        one.eval()
+    with torch.no_grad():
+        assert torch.allclose(net(x), there((x - mean) / std), atol=1e-5)
+
+
+def test_colours_are_those_of_the_weights_and_not_of_imagenet_for_all(tmp_path, monkeypatch):
+    """EfficientNetV2-L was trained with 0.5 for every mean and spread."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    small, known = torchvision.models.squeezenet1_1(), torchvision.models.EfficientNet_V2_L_Weights.DEFAULT
+    monkeypatch.setattr(hosting, "weights_of", lambda name: known)      # in a network that is made in a moment
+    file = tmp_path / "checkpoints" / known.url.rpartition("/")[2]
+    file.parent.mkdir()
+    torch.save(small.state_dict(), file)
+    net = build("squeezenet1_1", 3, pretrained=True)
+    assert net.mean.flatten().tolist() == net.std.flatten().tolist() == [0.5, 0.5, 0.5]
 
 
 def test_weights_of_timm_are_loaded_from_the_file_and_nobody_is_asked(tmp_path, monkeypatch):

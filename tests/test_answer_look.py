@@ -1,7 +1,9 @@
 """What `look` says of pictures: everything that is wrong with a folder has its words, and nothing is lost."""
 
 import io
+import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -159,10 +161,37 @@ def test_a_survey_keeps_all_it_holds_as_a_file(tmp_path):
     assert Survey.from_dict(json.loads(json.dumps(asdict(found)))) == found
 
 
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are Unicode there")
+def test_names_that_are_no_utf_8_are_read_and_can_be_written(tmp_path):
+    """What an archive from an old Windows machine leaves."""
+    pictures(tmp_path, cat=6, dog=6)
+    old = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.rename(tmp_path / "cat", old)
+    os.rename(old + b"/0.png", old + b"/\xfcber.png")
+    with open(old + b"/z\xe9ro.png", "wb") as file:
+        file.write(b"no picture")
+    shutil.copy(old + b"/\xfcber.png", tmp_path / "dog" / "copy.png")
+    found = look(tmp_path)
+    assert found.of_class == {r"caf\xe9": 6, "dog": 7} and found.broken[0].startswith(r"caf\xe9/z\xe9ro.png (UnidentifiedImage")
+    assert r"caf\xe9/\xfcber.png" in found.twins.clashes[0]
+    str(found).encode("utf-8")
+    with pytest.warns(UserWarning, match=r"z\\xe9ro.png"):
+        assert sum(len(tasks.folder(tmp_path, split, 8).y) for split in ("train", "test")) == 13
+
+
 def test_looking_ends_in_time_and_says_what_it_has_not_opened(tmp_path):
     pictures(tmp_path, cat=6, dog=6)
     found = look(tmp_path, seconds=0)
     assert found.opened == 1 and found.total == 12 and "Opened were 1 of 12" in " ".join(found.words)
+
+
+def test_looking_in_no_time_goes_on_to_the_first_that_can_be_read(tmp_path):
+    pictures(tmp_path, cat=30, dog=30)
+    for file in [*tmp_path.rglob("*.png")]:
+        if int(file.stem) > 1:
+            file.write_bytes(b"no picture")
+    found = look(tmp_path, seconds=0)
+    assert found.opened == len(found.broken) + 1 > 1 and found.sides == (24, 24, 24)
 
 
 def test_the_fingerprint_changes_with_the_files(tmp_path):

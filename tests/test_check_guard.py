@@ -228,6 +228,25 @@ def test_the_notebook_is_as_it_was(capsys):
     assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
 
 
+def test_a_right_answer_is_right_whatever_the_default_device_is(capsys):
+    """A learner on Colab may have said set_default_device("cuda"). "meta" is a device that every machine has."""
+    def moves(x):
+        torch.set_default_device("meta")
+        return 2 * x
+    try:
+        torch.set_default_device("meta")
+        assert doubles(lambda x: 2 * x) is True and torch.get_default_device().type == "meta"
+        torch.set_default_device(None)
+        doubles(moves)
+        assert torch.get_default_device().type == "cpu"
+        with torch.device("meta"):
+            assert doubles(lambda x: 2 * x) is True and torch.get_default_device().type == "meta"
+            doubles(moves)
+        assert torch.get_default_device().type == "cpu"
+    finally:
+        torch.set_default_device(None)
+
+
 @pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])
 def test_a_right_answer_is_right_where_gradients_are_off(block, capsys):
     with block():

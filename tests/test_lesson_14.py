@@ -106,6 +106,8 @@ def test_pareto_draws_each_point_with_its_interval_and_names_the_front():
     ax = fig.axes[0]
     assert len([a for a in ax.collections if a.get_gid() == "point"]) == 3
     assert "Beaten by nobody: plain, eca, input." in fig.alt and "se, post: cost 1.50, gain 0.50" in fig.alt
+    by_seed = plots.pareto({"se, post": (1.5, {400: 0.4, 401: 0.6})}, xlabel="bytes", ylabel="gain")
+    assert "se, post: cost 1.50, gain 0.50" in by_seed.alt, "the seeds were drawn as gains"
     with pytest.raises(ValueError, match="wanted a dict"):
         plots.pareto({}, "a", "b")
     with pytest.raises(ValueError, match="not finite"):

@@ -26,7 +26,9 @@ def nobody_reads():
     lambda: progress.main([]), lambda: progress.main(["--json"]),
     lambda: studies.main(["list"]), lambda: studies.main(["answer"]), lambda: studies.main(["claims"]),
     lambda: studies.main(["status", "09_pre"]), lambda: studies.main(["table", "09_pre"]),
-], ids=["teach list", "teach plan", "progress", "progress --json", "list", "answer", "claims", "status", "table"])
+    lambda: studies.main(["--help"]), lambda: teach.main(["plan", "--help"]),
+], ids=["teach list", "teach plan", "progress", "progress --json", "list", "answer", "claims", "status", "table", "--help",
+        "teach plan --help"])
 def test_a_command_ends_with_its_reader(command, capfd):
     with nobody_reads(), pytest.raises(SystemExit) as end:
         command()
@@ -40,6 +42,13 @@ def test_another_broken_pipe_is_an_error(capfd):
         raise BrokenPipeError(32, "a worker is gone")
     with pytest.raises(BrokenPipeError, match="a worker is gone"):
         main()
+
+
+def test_what_went_wrong_is_said_though_nobody_reads_the_rest():
+    code = ("import sys, time\nfrom course_utils.pipes import ends_with_its_reader\n"
+            "ends_with_its_reader(lambda: [print('half of it'), time.sleep(0.5), sys.exit('the disk is full')])()")
+    done = subprocess.run(["bash", "-c", '"$0" -c "$1" | true', sys.executable, code], capture_output=True, text=True)
+    assert "the disk is full" in done.stderr
 
 
 def test_a_command_that_is_read_to_the_end_gives_what_it_gave(capsys):

@@ -515,6 +515,11 @@ def test_pairs_join_the_same_seed():
     assert joined == [list(seed) for seed in zip(*RESULTS.values(), strict=True)]
 
 
+def test_pairs_join_the_same_seed_in_whatever_order_they_stand():
+    ax = plots.dots({"a": {1: 0.1, 2: 0.2}, "b": {2: 0.4, 1: 0.3}}, pairs=True).axes[0]
+    assert [list(line.get_ydata()) for line in ax.lines if line.get_gid() == "pair"] == [[0.1, 0.3], [0.2, 0.4]]
+
+
 def test_reference_is_named_outside_the_data(monkeypatch):
     fig = plots.dots(RESULTS, {"chance": 0.1, "ceiling": 0.105})
     texts = {t.get_text(): extent for t, extent in drawn_texts(fig, monkeypatch)}
@@ -612,6 +617,7 @@ WRONG = {
     "two gates for three channels": (lambda: plots.hand_gate(SMALL, [1, 1]), "gate: wanted 3"),
     "no results": (lambda: plots.dots({}), "wanted a dict label -> values by seed"),
     "a diverged run": (lambda: plots.dots({"SE": [0.5, float("nan")]}), "1 of 2 values are not finite"),
+    "pairs of other seeds": (lambda: plots.dots({"a": {1: .1, 2: .2}, "b": {2: .3, 3: .4}}, pairs=True), r"same seeds.*\[2, 3\]"),
     "pairs of unequal seeds": (lambda: plots.dots({"a": [1, 2], "b": [1]}, pairs=True), "same seeds.*'b': 1"),
     "an unknown family": (
         lambda: plots.dots({"a": [1]}, families={"a": "chanel"}),

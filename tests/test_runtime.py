@@ -186,6 +186,9 @@ def test_a_claim_that_holds_is_printed(holds, capsys):
     ("a, b", ["a", "b"], "As you thought"), ("b, a", ["a", "b"], "Not as"), (["a"], ["a", "b"], "Not as"),
     ([1, 2], {"b": 1, "a": 2}, "As you thought"), ([2, 1], {"b": 1, "a": 2}, "Not as"), ({"b": 1}, {"b": 1, "a": 2}, "Not as"),
     (["mean", "max"], "mean, max", "As you thought"), (["max", "mean"], "mean, max", "Not as"), (18, "18", "As you thought"),
+    ("1e999", 5, "Not as"),
+    ("1,200", 1200, "As you thought"), ("1,234,567", 1_234_567, "As you thought"), ("1,200.5", 1200.5, "As you thought"),
+    ("0,125", 0.1, "As you thought"), ("1,25", 1.25, "As you thought"), ("1,200", 1.2, "Not as"),
     ("bottom-right", "bottom right", "As you thought"), ("bottom left", "bottom right", "Not as"),
 ])
 def test_a_guess_is_compared_with_what_came_out(guess, came_out, said, capsys):

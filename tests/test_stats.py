@@ -77,9 +77,15 @@ def test_sign_flip_is_the_share_of_all_signs_that_are_as_far_from_zero(values):
 
 def test_eight_pairs_of_one_sign_are_two_of_256():
     assert sign_flip([0.01 * k for k in range(1, 9)]) == 2 / 256 and sign_flip([0.4]) == 1
-    for values in ([], [0.1] * 21):
-        with pytest.raises(ValueError, match=f"1 to 20 pairs, got {len(values)}"):
-            sign_flip(values)
+    with pytest.raises(ValueError, match="at least one pair, got none"):
+        sign_flip([])
+
+
+def test_of_more_pairs_than_can_be_counted_out_signs_are_drawn():
+    """25 pairs: of equal size, the p is that of the binomial distribution; of 20 it is close to the exact one."""
+    up = [0.01] * 17 + [-0.01] * 8
+    assert sign_flip(up) == pytest.approx(stats.binomtest(17, 25).pvalue, abs=0.005) and sign_flip(up) == sign_flip(up)
+    assert sign_flip([0.0] * 25) == 1 and 0 < sign_flip([0.1] * 25) < 1e-4
 
 
 def test_the_t_test_is_below_five_percent_where_the_interval_leaves_out_zero():
@@ -97,6 +103,9 @@ def test_holm_by_hand():
     """Smallest first: times 4, 3, 2, 1, and never below the one before. Bonferroni would give 0.04, 0.12, 0.16, 0.8."""
     assert holm([0.01, 0.04, 0.03, 0.2]) == pytest.approx([0.04, 0.09, 0.09, 0.2])
     assert holm([0.5, 0.6]) == [1.0, 1.0] and holm([]) == []
+    for strange in (float("nan"), 1.2, -0.1):      # the 0.01 would come out as 1
+        with pytest.raises(ValueError, match=f"between 0 and 1, got {strange}"):
+            holm([0.04, strange, 0.01])
 
 
 def test_holm_rejects_what_the_steps_reject():
@@ -133,6 +142,17 @@ def test_seeds_are_those_of_the_tables(effect, pairs):
     assert visible(1.0, pairs) == pytest.approx(effect, rel=0.03) and power(visible(2.0, pairs) / 2, pairs) == pytest.approx(0.8)
 
 
+@pytest.mark.parametrize("effect, pairs, comparisons", [(30, 2, 6), (70, 2, 6), (26, 3, 20), (30, 3, 20)])
+def test_two_pairs_are_not_certain_of_a_large_effect_among_many_comparisons(effect, pairs, comparisons):
+    """The mean may be forty standard errors from zero: their own estimate has one degree of freedom."""
+    import numpy as np
+    level = 1 - 0.05 / comparisons
+    draws = np.random.default_rng(0).normal(effect, 1, (50_000, pairs))
+    half = stats.t.ppf(1 - (1 - level) / 2, pairs - 1) * draws.std(1, ddof=1) / pairs ** 0.5
+    assert power(effect, pairs, level) == pytest.approx((abs(draws.mean(1)) > half).mean(), abs=0.01)
+    assert power(visible(0.01, pairs, level=level) / 0.01, pairs, level) == pytest.approx(0.8, abs=1e-6)
+
+
 def test_power_is_how_often_the_interval_leaves_out_zero():
     import numpy as np
     draws = np.random.default_rng(0).normal(0.9, 1, (20_000, 8))
@@ -143,6 +163,7 @@ def test_power_is_how_often_the_interval_leaves_out_zero():
 
 @pytest.mark.parametrize("difference, spread, message", [
     (0, 1, "a difference that is not zero"), (0.1, 0, "a spread above zero"), (1e-6, 1, "more than 10,000 pairs"),
+    (float("nan"), 1, "a difference that is not zero"), (0.1, float("nan"), "a spread above zero"),
 ])
 def test_what_no_number_of_seeds_shows_is_refused(difference, spread, message):
     with pytest.raises(ValueError, match=message):

@@ -29,6 +29,14 @@ def test_options_are_asked_for_as_they_were_given():
         assert accuracies(results, options=form) == {0: 0.04, 1: 1.04}
 
 
+def test_places_are_asked_for_as_they_were_given():
+    results = [Result(Trial("what", mechanism="se", stages=k, layers=f"layer{k}.*"), accuracy=k / 10) for k in (3, 4)]
+    for layers in ("layer3.*", ["layer3.*"], ("layer3.*",)):
+        assert accuracies(results, layers=layers) == {0: 0.3}
+    for stages in (4, [4], (4,)):
+        assert accuracies(results, stages=stages) == {0: 0.4}
+
+
 def test_accuracies_of_several_configurations_are_not_mixed():
     results = results_of(plain=(None, CONTROL), se=("se", OURS))
     with pytest.raises(ValueError, match="2 configurations"):

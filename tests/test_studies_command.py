@@ -6,7 +6,7 @@ import sys
 import pytest
 from trials import Runner, plain_surroundings  # noqa: F401  (plain_surroundings is a fixture)
 
-from course_utils.studies import CATALOGUE, Result, Study, read, run_study
+from course_utils.studies import CATALOGUE, Result, Study, Trial, read, run_study
 from course_utils.studies import __main__ as command
 from course_utils.studies import study as module
 from course_utils.studies.results import write
@@ -113,6 +113,40 @@ def test_a_run_is_recorded_and_goes_on_where_it_was_stopped(ran, monkeypatch, ca
     command.main(["run", "99_one"])
     assert run.given == small["99_one"].trials()[1:] and len(read(small["99_one"].path)) == 4
     assert "4 trials, 1 of them in 99_one.jsonl already." in capsys.readouterr().out
+
+
+# ---- table and plot
+
+def test_the_table_of_ones_own_file_is_that_of_its_seeds(ran, tmp_path, capsys):
+    """As after `run 99_one --seeds 300-302 --out mine.jsonl`, which the help names."""
+    small, _ = ran
+    mine, picture = tmp_path / "mine.jsonl", tmp_path / "mine.png"
+    for trial in [*small["99_one"].trials((300, 301, 302)), Trial("twins", seed=300)]:
+        write(Runner()(trial), mine)
+    command.main(["table", "99_one", "--results", str(mine)])
+    lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert ["plain", "3"] in lines and ["SE", "3"] in lines
+    command.main(["plot", "99_one", "--results", str(mine), "--out", str(picture)])
+    assert picture.is_file()
+
+
+def test_of_a_file_that_holds_seeds_of_the_study_the_others_do_not_count(ran, tmp_path, capsys):
+    """Else one who has seen a few more than were planned could choose."""
+    small, _ = ran
+    mine = tmp_path / "mine.jsonl"
+    for trial in small["99_one"].trials((2, 3)):
+        write(Runner()(trial), mine)
+    command.main(["table", "99_one", "--results", str(mine)])
+    assert ["plain", "1"] in [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("name", ["table", "plot"])
+def test_another_file_that_is_not_there_or_holds_nothing_of_it_is_named(ran, name, tmp_path):
+    with pytest.raises(SystemExit, match=r"No such file.*typo\.jsonl"):
+        command.main([name, "99_one", "--results", str(tmp_path / "typo.jsonl")])
+    write(Runner()(Trial("twins")), tmp_path / "other.jsonl")
+    with pytest.raises(SystemExit, match=r"other\.jsonl holds no finished trial of 99_one"):
+        command.main([name, "99_one", "--results", str(tmp_path / "other.jsonl")])
 
 
 # ---- refusals

@@ -41,6 +41,11 @@ def test_a_gain_is_against_the_plain_host_of_the_same_seed_host_and_budget(study
     assert found["what", "se", "post"] == pytest.approx([-0.1, -0.1]), "a single place, or a seed without its pair, was counted"
 
 
+def test_a_gate_of_the_usual_window_is_said_without_it():
+    assert said(Trial("nearest", mechanism="spatial_gate", options={"dilation": 2})) == "spatial_gate, every 2"
+    assert said(Trial("nearest", mechanism="spatial_gate", options={"kernel_size": 7})) == "spatial_gate 7x7"
+
+
 def test_the_map_has_a_row_for_each_mechanism_on_a_task_and_nothing_where_nothing_was_run(study):
     write(Result(study.trial("plain", 3), 0.3, 1.0, 1), study.path)
     table, rows, columns = overview([study])

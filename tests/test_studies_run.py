@@ -4,6 +4,7 @@ import multiprocessing
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from trials import (  # noqa: F401  (plain_surroundings is a fixture)
@@ -19,6 +20,7 @@ from trials import (  # noqa: F401  (plain_surroundings is a fixture)
 
 from course_utils.studies import Result, Trial, accuracies, describe, read, run_study
 from course_utils.studies import trial as trial_module
+from course_utils.studies.results import write
 
 
 def assert_recorded_and_tried_again_when_asked(path, failing, executor=None):
@@ -35,6 +37,29 @@ def assert_recorded_and_tried_again_when_asked(path, failing, executor=None):
 
 def test_a_failed_trial_is_recorded_and_tried_again(tmp_path):
     assert_recorded_and_tried_again_when_asked(tmp_path / "r.jsonl", Runner(seed1="RuntimeError: out of memory"))
+
+
+@pytest.mark.parametrize("error", [None, "ValueError: again"])
+def test_runs_that_try_again_share_the_work_too(tmp_path, error):
+    path, tried = tmp_path / "r.jsonl", []
+    study_of(THREE, path, Runner(seed0="ValueError: no", seed1="ValueError: no", seed2="ValueError: no"))
+
+    def run(trial):
+        tried.append(trial)
+        if trial == THREE[0]:      # meanwhile another run tries the others
+            for other in THREE[1:]:
+                write(Result(other, None if error else 0.5, 1.0, error=error), path)
+        return Result(trial, 0.6, 1.0)
+    found = study_of(THREE, path, run, retry=True)
+    assert tried == THREE[:1] and [r.error for r in found] == [None, error, error]
+
+
+def test_two_runs_that_end_together_may_both_take_the_reservations_away(tmp_path, monkeypatch):
+    """The other one was quicker: the folder is gone after this one has asked whether it is there."""
+    def gone(self):
+        raise FileNotFoundError(2, "No such file or directory", str(self))
+    monkeypatch.setattr(Path, "iterdir", gone)
+    assert len(study_of(THREE, tmp_path / "r.jsonl", Runner())) == 3
 
 
 def test_a_trial_that_raises_is_recorded_and_tried_again(tmp_path):

@@ -77,6 +77,24 @@ def test_where_the_sign_flip_test_has_too_few_pairs_it_does_not_decide():
     assert not six.clear, "with six pairs it could have been below 0.05"
 
 
+def test_a_study_of_as_many_seeds_as_it_takes_has_its_verdict_too():
+    """`seeds_needed` may say 25."""
+    many = replace(STUDY, seeds=tuple(range(25)))
+    found = verdict.verdicts(many, results(25))[0]
+    assert found.difference.n == 25 and found.clear and found.word == "higher"
+
+
+def test_runs_that_never_took_off_have_no_difference_and_it_says_what_to_compare():
+    with pytest.raises(ValueError, match="seed 0: 150 and inf have no difference. Where runs do not take off, compare how many"):
+        verdict.verdicts(STUDY, results(), outcome="take_off")
+
+
+@pytest.mark.parametrize("outcome", ["balanced", "AP_large"])
+def test_an_outcome_that_no_result_holds_is_named(outcome):
+    with pytest.raises(ValueError, match=f"the result of 'plain', seed 0, holds no '{outcome}'"):
+        verdict.sentences(replace(STUDY, outcomes=(outcome,)), results())
+
+
 def test_the_same_means_that_the_interval_lies_inside_the_margin():
     same, = verdict.equivalences(STUDY, results())
     assert same.same and "pre and post, within 0.02: the same (" in str(same)
@@ -98,6 +116,12 @@ def test_arms_say_how_many_took_off_and_how_good_those_are():
     assert head[3] == "lowest to highest" and rows[1][3] == "0.300 to 0.900", "an interval of the mean of two clumps"
     head, rows = verdict.arm_rows(replace(STUDY, outcomes=("accuracy",)), late)
     assert head[3:] == ["95 % interval"] and rows[1][3].startswith("0.3") and rows[1][3] != "0.300 to 0.900"
+
+
+def test_the_table_of_a_detector_does_not_call_its_precision_an_accuracy():
+    found = [replace(r, scores={"AP": 0.5}) for r in results()]
+    assert verdict.arm_rows(replace(STUDY, outcomes=("AP",)), found)[0][2] == "AP at the end"
+    assert verdict.arm_rows(STUDY, found)[0][2] == "accuracy at the end"
 
 
 def test_curves_are_one_for_each_seed_of_an_arm():

@@ -84,10 +84,14 @@ def test_a_folder_that_is_there_is_left_alone_without_force(source, tmp_path, ca
 
 def test_what_is_no_notebook_or_has_no_figures_is_refused_and_nothing_is_written(source, tmp_path, capsys):
     bare, out = tmp_path / "06_bare.ipynb", tmp_path / "slides"
+    copy = tmp_path.parent / f"{tmp_path.name}_copy" / source.name
+    copy.parent.mkdir()
+    copy.write_bytes(source.read_bytes())
     nbformat.write(new_notebook(cells=[new_code_cell("1")]), bare)
     (tmp_path / "file").write_text("")
     for arguments, code, words in (
         ([tmp_path / "none.ipynb", "--out", out], 2, "is no notebook"),
+        ([source, copy, "--out", out], 2, "two notebooks 05_some.ipynb would have the same names"),
         ([source, bare, "--out", out], 1, "06_bare.ipynb: no figures written. it has no figures in its outputs"),
         ([source, "--out", tmp_path / "file", "--force"], 2, "exists"),
     ):

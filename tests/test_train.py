@@ -239,6 +239,15 @@ def test_measuring_leaves_frozen_parts_frozen():
     assert net[0].training and not net[1].training
 
 
+def test_a_rule_without_parameters_is_scored_too():
+    """The control that nothing is learned in: which colour is the frame?"""
+    class Frame(nn.Module):
+        def forward(self, x):
+            return x[:, :, 0, 0]
+    x, _, mask = make("what", 20)
+    assert evaluate(Frame(), Batch(x, x[:, :, 0, 0].argmax(1), mask)) == 1
+
+
 def test_predictions_do_not_depend_on_their_company():
     """In training mode a batch norm would mix the pictures of a chunk; a chunk that is lost would shorten the result."""
     net, x = small_net(), batch(23).x

@@ -91,18 +91,19 @@ def of_folder(root: Path, seconds: float, began: float) -> Survey:
     root = pictures.there(root)
     classes = pictures.class_names(root)
     found, own = listed(root, classes)
+    classes = list(map(pictures.printable, classes))
     seen, broken, counts = [], [], {split: dict.fromkeys(classes, 0) for split in (("train", "test") if own else ("",))}
     opened = 0
     for file, split, label in found:
         counts[split][classes[label]] += 1
-        if time.perf_counter() - began > seconds and opened:
+        if time.perf_counter() - began > seconds and seen:      # at least one that can be read: of none nothing can be said
             continue
         opened += 1
         try:
             seen.append(inspect(file, root, split, label))
         except Exception as error:  # a damaged file may end in any of a dozen kinds
             counts[split][classes[label]] -= 1
-            broken.append(f"{file.relative_to(root)} ({type(error).__name__}: {error})")
+            broken.append(f"{pictures.printable(file.relative_to(root))} ({type(error).__name__}: {error})")
     empty = [name for count in counts.values() for name in classes if count[name] < (1 if own else 2)]
     if empty:
         raise ValueError(f"{root}: of {pictures.quoted(empty)} too few pictures can be read to train and to test on. Not read: "
@@ -136,8 +137,8 @@ def inspect(file: Path, root: Path, split: str, label: int) -> Seen:
     kinds = [kind for kind, so in (("grey", grey), ("16 bits", mode.startswith("I")), ("CMYK", mode == "CMYK"),
                                    ("animated", frames > 1), ("transparent", transparent),
                                    ("very large", max(size) >= LONG)) if so]
-    return Seen(file.relative_to(root).as_posix(), split, label, hashlib.blake2b(pixels.tobytes(), digest_size=16).digest(), size,
-                f"{file.suffix.lower()} {mode}", tuple(kinds))
+    pixels_print, name = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest(), file.relative_to(root).as_posix()
+    return Seen(pictures.printable(name), split, label, pixels_print, size, f"{file.suffix.lower()} {mode}", tuple(kinds))
 
 
 def twins_of(seen: Iterable[Seen]) -> Twins:

@@ -75,13 +75,16 @@ def asked_to_stop(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Random numbers, gradient mode and default types are afterwards what they were; inside, gradients are on.
+    """Random numbers, gradient mode, default type and device are afterwards what they were.
 
-    Of the graphics cards those that are in use already: to ask the others for their numbers would start them.
+    Inside, gradients are on, and the device is the processor, where the checks have their numbers. Of the graphics cards those
+    are asked for their numbers that are in use already: to ask the others would start them.
     """
     cards = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     python, numpy, dtype = random.getstate(), np.random.get_state(), torch.get_default_dtype()
     with ExitStack() as stack:
+        stack.callback(back_to, torch.get_default_device())
+        stack.enter_context(torch.device("cpu"))
         stack.enter_context(torch.random.fork_rng(devices=cards))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
@@ -93,6 +96,12 @@ def undisturbed() -> Iterator[None]:
             random.setstate(python)
             np.random.set_state(numpy)
             torch.set_default_dtype(dtype)
+
+
+def back_to(device: torch.device) -> None:
+    """The default device again, unless it still is."""
+    if torch.get_default_device() != device:
+        torch.set_default_device(None if device.type == "cpu" else device)
 
 
 def shown(value: Any, most: int = 80) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from .charts import capital, dashed_lines, family_of, margin_labels, number, reference_lines
 from .dotplot import value_limits
-from .look import FAMILY_COLOURS, INK, MARKERS, darker, new_figure, opening, styled, to_array, wrap
+from .look import FAMILY_COLOURS, INK, MARKERS, darker, new_figure, opening, per_seed, styled, wrap
 
 STYLES = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2))      # of the lines: two mechanisms of one family are told apart by them
 
@@ -45,8 +45,7 @@ def depth(lines: dict, ylabel: str = "accuracy on unseen digits", xlabel: str = 
         key += "" if full else f"; empty: {label}"
         seen.append(family)
         for place, seeds in sorted(line.items(), key=lambda entry: order.index(entry[0])):
-            seeds = list(seeds.values()) if isinstance(seeds, dict) else seeds
-            v = to_array(seeds, f"lines[{label!r}][{place!r}]", 1, "one per seed")
+            v = per_seed(seeds, f"lines[{label!r}][{place!r}]")
             at.append(order.index(place) + shift)
             means.append(v.mean())
             counts.add(len(v))

@@ -1,11 +1,13 @@
 """All seeds as dots, with the mean and its interval. Lessons reach this through `plots`."""
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..stats import t_interval
 from .charts import capital, dashed_lines, family_of, margin_labels, number, reference_lines
-from .look import FAMILY_COLOURS, INK, MARKERS, THREAD, new_figure, opening, styled, to_array, wrap
+from .look import FAMILY_COLOURS, INK, MARKERS, THREAD, new_figure, opening, per_seed, styled, wrap
 
 CLOSE = 0.02            # means that lie so close are told with three decimals
 UPRIGHT = 7             # so many labels fit below columns of dots; more of them name rows instead
@@ -26,11 +28,13 @@ def dots(results: dict, reference=None, reference_label: str | None = None,
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results: wanted a dict label -> values by seed, got {results!r}")
-    values = {str(k): to_array(list(v.values()) if isinstance(v, dict) else v, f"results[{k!r}]", 1, "one number per seed")
-              for k, v in results.items()}
+    values = {str(k): per_seed(v, f"results[{k!r}]") for k, v in results.items()}
     counts = {k: len(v) for k, v in values.items()}
     if pairs and len(set(counts.values())) > 1:
         raise ValueError(f"pairs: wanted the same seeds for all labels, got {counts}")
+    named = {str(k): sorted(v) for k, v in results.items() if isinstance(v, Mapping)}
+    if pairs and len(set(map(tuple, named.values()))) > 1:
+        raise ValueError(f"pairs: wanted the same seeds for all labels, got {named}")
     lines = reference_lines(reference, reference_label)
     flat, single = len(values) > UPRIGHT, max(counts.values()) == 1
     interval = interval and not single

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..stats import t_interval
 from .charts import family_of
-from .look import FAMILY_COLOURS, GREY, INK, MARKERS, new_figure, opening, styled, to_array
+from .look import FAMILY_COLOURS, GREY, INK, MARKERS, new_figure, opening, per_seed, styled
 
 
 @styled
@@ -23,8 +23,7 @@ def gains(differences: Mapping, costs: Mapping[str, str] | None = None, title: s
     """
     if not isinstance(differences, Mapping) or not differences:
         raise ValueError(f"differences: wanted a dict arm -> values by seed, got {differences!r}")
-    values = {str(arm): 100 * to_array(list(v.values()) if isinstance(v, Mapping) else v, f"differences[{arm!r}]", 1,
-                                       "one number per seed") for arm, v in differences.items()}
+    values = {str(arm): 100 * per_seed(v, f"differences[{arm!r}]") for arm, v in differences.items()}
     fig = new_figure(8.2, 1.3 + 0.46 * len(values), title)
     ax, words, shown = fig.add_subplot(), [], [0.0]
     for row, (arm, v) in enumerate(values.items()):

@@ -11,6 +11,7 @@ import html
 import io
 import struct
 import sys
+from collections.abc import Mapping
 
 import matplotlib
 import numpy as np
@@ -134,6 +135,13 @@ def to_array(x, name: str, ndim, want: str) -> np.ndarray:
     if not np.isfinite(x).all():
         raise ValueError(f"{name}: {int((~np.isfinite(x)).sum())} of {x.size} values are not finite")
     return x
+
+
+def per_seed(values, name: str) -> np.ndarray:
+    """One number per seed, of a list or of a dict seed -> value, which is taken in the order of its seeds."""
+    if isinstance(values, Mapping):
+        values = [values[seed] for seed in sorted(values)]
+    return to_array(values, name, 1, "one number per seed")
 
 
 def check_length(items, wanted: int, name: str, per: str) -> None:

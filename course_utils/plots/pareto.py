@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from ..stats import t_interval
 from .charts import capital, family_of, margin_labels, number
-from .look import FAMILY_COLOURS, GREY, INK, MARKERS, THREAD, darker, new_figure, opening, styled, to_array
+from .look import FAMILY_COLOURS, GREY, INK, MARKERS, THREAD, darker, new_figure, opening, per_seed, styled, to_array
 
 
 def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
@@ -15,12 +15,12 @@ def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
 
 
 @styled
-def pareto(results: Mapping[str, tuple[float, Sequence[float]]], xlabel: str, ylabel: str, title: str | None = None,
-           families: Mapping[str, str] | None = None):
+def pareto(results: Mapping[str, tuple[float, Sequence[float] | Mapping[int, float]]], xlabel: str, ylabel: str,
+           title: str | None = None, families: Mapping[str, str] | None = None):
     """A point for each configuration, its mean with a 95 % t-interval, and the line of those that nobody beats in both.
 
     Args:
-        results: label -> (cost, gains, one a seed).
+        results: label -> (cost, gains): gains a list, or a dict seed -> gain as `verdict.gained` makes it.
         families: label -> family, for colour and marker; otherwise the mechanism named in the label decides.
 
     Raises:
@@ -28,7 +28,7 @@ def pareto(results: Mapping[str, tuple[float, Sequence[float]]], xlabel: str, yl
     """
     if not isinstance(results, Mapping) or not results:
         raise ValueError(f"results: wanted a dict label -> (cost, gains by seed), got {results!r}")
-    values = {str(k): to_array(list(gains), f"results[{k!r}]", 1, "one gain a seed") for k, (_, gains) in results.items()}
+    values = {str(k): per_seed(gains, f"results[{k!r}]") for k, (_, gains) in results.items()}
     cost = {str(k): float(to_array(price, f"results[{k!r}]", 0, "a cost")) for k, (price, _) in results.items()}
     means = {k: float(v.mean()) for k, v in values.items()}
     best = sorted(front({k: (cost[k], means[k]) for k in cost}), key=cost.__getitem__)

@@ -5,7 +5,7 @@ import numpy as np
 
 from ..stats import share
 from .charts import capital, dashed_lines, family_of, number, reference_lines
-from .look import FAMILY_COLOURS, INK, MARKERS, PALE, new_figure, opening, styled, to_array, wrap
+from .look import FAMILY_COLOURS, INK, MARKERS, PALE, new_figure, opening, per_seed, styled, wrap
 
 
 @styled
@@ -28,8 +28,7 @@ def solved(results: dict, bar: float, reference=None, reference_label: str | Non
         raise ValueError(f"results: wanted a dict label -> accuracies by seed, got {results!r}")
     if not 0 < bar <= 1:
         raise ValueError(f"bar: wanted an accuracy above 0, at most 1, got {bar!r}")
-    values = {str(k): to_array(list(v.values()) if isinstance(v, dict) else v, f"results[{k!r}]", 1, "one number per seed")
-              for k, v in results.items()}
+    values = {str(k): per_seed(v, f"results[{k!r}]") for k, v in results.items()}
     if any(v.min() < 0 or v.max() > 1 for v in values.values()):
         raise ValueError("results: accuracies lie between 0 and 1; are these percentages, or losses?")
     lines = reference_lines(reference, reference_label)

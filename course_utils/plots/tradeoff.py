@@ -6,7 +6,7 @@ import numpy as np
 from ..stats import t_interval
 from .charts import capital, dashed_lines, family_of, number, reference_lines
 from .dotplot import value_limits
-from .look import FAMILY_COLOURS, INK, MARKERS, new_figure, opening, styled, to_array, wrap
+from .look import FAMILY_COLOURS, INK, MARKERS, new_figure, opening, per_seed, styled, wrap
 
 SPREAD = 0.3      # of a row: how far seeds stand apart
 
@@ -33,8 +33,7 @@ def tradeoff(results: dict, xlabel: str = "million multiply-adds per picture", y
     for label, entry in results.items():
         if not isinstance(entry, (tuple, list)) or len(entry) != 2 or not entry[0] > 0:
             raise ValueError(f"results[{label!r}]: wanted (cost above 0, values by seed), got {entry!r}")
-        values = list(entry[1].values()) if isinstance(entry[1], dict) else entry[1]
-        found[str(label)] = entry[0], to_array(values, f"results[{label!r}]", 1, "one per seed")
+        found[str(label)] = entry[0], per_seed(entry[1], f"results[{label!r}]")
     order = sorted(found, key=lambda label: -found[label][0])
     fig = new_figure(8.2, 1.3 + 0.5 * len(found), title)
     price, ax = fig.subplots(1, 2, sharey=True, width_ratios=[1, 2.4])

@@ -19,6 +19,7 @@ import contextlib
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -47,11 +48,29 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def results_of(study: Study, path: Path | None = None) -> list[Result]:
+def results_of(study: Study) -> list[Result]:
     """Its results, those that failed too; none where there is no file."""
-    path = path or study.path
     wanted = set(study.trials())
-    return [r for r in read(path) if r.trial in wanted] if path.exists() else []
+    return [r for r in read(study.path) if r.trial in wanted] if study.path.exists() else []
+
+
+def good_results(study: Study, path: Path | None) -> tuple[Study, list[Result]]:
+    """Its results that have no error, of the recorded file or of another one.
+
+    Where the other one holds no seed of the study, as after `run --seeds`, it is the study on the seeds that are there.
+
+    Raises:
+        FileNotFoundError: the other file is not there. ValueError: it holds no trial of the study.
+    """
+    if path is None:
+        return study, [r for r in results_of(study) if r.error is None]
+    arms = {study.trial(arm, 0) for arm in study.arms}
+    results = [r for r in read(path) if r.error is None and r.trial.arm in arms]
+    if not results:
+        raise ValueError(f"{path} holds no finished trial of {study.name}")
+    if not (seeds := {r.trial.seed for r in results}) & set(study.seeds):
+        study = replace(study, seeds=tuple(sorted(seeds)))
+    return study, [r for r in results if r.trial.seed in study.seeds]
 
 
 def show() -> None:
@@ -77,7 +96,7 @@ def status(chosen: list[Study]) -> None:
 
 
 def table(study: Study, path: Path | None = None) -> None:
-    results = [r for r in results_of(study, path) if r.error is None]
+    study, results = good_results(study, path)
     print(f"{study.name}: {study.about}")
     if not results:
         return print(f"No trial of it has a result yet: python -m course_utils.studies run {study.name}")
@@ -87,11 +106,12 @@ def table(study: Study, path: Path | None = None) -> None:
 
 def plot(study: Study, out: Path, path: Path | None = None) -> None:
     from .. import plots
-    results = [r for r in results_of(study, path) if r.error is None]
+    study, results = good_results(study, path)
     runs = {arm: seeds for arm, seeds in study.runs(results).items() if seeds}
     if not runs:
         raise SystemExit(f"{study.name} has no results yet: python -m course_utils.studies run {study.name}")
-    plots.dots(runs, ylabel="accuracy on unseen pictures", title=study.about).savefig(out, dpi=150, bbox_inches="tight")
+    fig = plots.dots(runs, ylabel=f"{study.outcomes[0]} on unseen pictures", title=study.about)
+    fig.savefig(out, dpi=150, bbox_inches="tight")
     print(f"{out.resolve()}")
 
 

@@ -28,7 +28,7 @@ FILE = DATA / "claims.toml"
 ASKS = ("depth", "clutter", "subtle", "both", "real", "norms")      # the studies of the answer that can speak to a claim
 MAY_BE_EMPTY = ("interval", "asks")
 NOT_SAID = "not said"
-PAPER = re.compile(r"arXiv \d{4}\.\d{5}|doi 10\.\S+|github\.com/\S+")
+PAPER = re.compile(r"arXiv \d{4}\.\d{4,5}|doi 10\.\S+|github\.com/\S+")
 
 
 def words(value: object) -> bool:

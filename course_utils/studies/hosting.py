@@ -31,6 +31,7 @@ HOSTS = {**hosts.HOSTS, **hosts.OTHERS, "zoom": zoom, "zoom_all": partial(zoom, 
          "zoom_all_two": partial(zoom, every=True, hidden=64), "red_patch": hosts.RedPatchHost}
 TIMM = "timm:"
 OTHERS = ("resnet18", "convnext_tiny", "... (classifiers of torchvision)", "timm:NAME", "module:factory")
+FURTHER = {"googlenet": ("aux1", "aux2"), "inception_v3": ("AuxLogits",)}      # outputs for training alone: without them
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)      # of ImageNet: what pretrained weights were trained with
 
 
@@ -82,13 +83,19 @@ def build(name: str, classes: int, pretrained: bool = False) -> nn.Module:
             raise ValueError(f"{name}: load your weights in the function itself, and leave `pretrained` out")
         return from_module(name, classes)
     from torchvision import models
-    with no_notes():      # GoogLeNet and Inception have further outputs for training alone: without them
-        extra = {"aux_logits": False} if name in ("googlenet", "inception_v3") and not pretrained else {}
+    further = FURTHER.get(name, ())
+    with no_notes():
         if not pretrained:
-            return models.get_model(name, weights=None, num_classes=classes, **extra)
-        net = models.get_model(name, weights=None)
+            return models.get_model(name, weights=None, num_classes=classes, **({"aux_logits": False} if further else {}))
+        # The weights of these two are for colours in -1..1, and transform_input brings them there.
+        net = models.get_model(name, weights=None, **({"transform_input": True} if further else {}))
     net.load_state_dict(torch.load(cached(name), map_location="cpu", weights_only=True))
-    return Normalised(new_last_layer(net, classes))
+    if further:
+        net.aux_logits = False
+        for part in further:
+            setattr(net, part, None)
+    known = weights_of(name).transforms()
+    return Normalised(new_last_layer(net, classes), known.mean, known.std)
 
 
 @contextlib.contextmanager

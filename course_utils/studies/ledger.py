@@ -21,13 +21,14 @@ class Ledger:
 
     def __init__(self, path: Path, retry: bool):
         self.path, self.retry, self.held = path, retry, {}
-        self.reader, self.done = Reader(path), {}
+        self.reader, self.done, self.failed_before = Reader(path), {}, set()
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             with lock(path):
                 self.look()
                 self.note(self.reader.rest())
-        self.failed_before = {t for t, r in self.done.items() if r.error is not None} if retry else set()
+        if retry:
+            self.failed_before = {t for t, r in self.done.items() if r.error is not None}
 
     def sign(self, definition: Mapping[str, Any]) -> None:
         """Write into the file which study it belongs to, or compare with what is written there.
@@ -61,6 +62,7 @@ class Ledger:
 
     def note(self, results: Iterable[Result]) -> None:
         for r in results:
+            self.failed_before.discard(r.trial)      # somebody has tried it again
             if r.error is None or r.trial not in self.done or self.done[r.trial].error is not None:
                 self.done[r.trial] = r
 
@@ -106,8 +108,10 @@ class Ledger:
         """Leave no reservation behind; those of other runs stay."""
         for trial in list(self.held):
             self.give(trial)
-        folder = Path(f"{self.path}.running")
-        for file in folder.iterdir() if folder.exists() else ():
+        folder, files = Path(f"{self.path}.running"), []
+        with contextlib.suppress(OSError):      # another run may be taking it away at this moment
+            files = list(folder.iterdir())
+        for file in files:
             with contextlib.suppress(Timeout, OSError), FileLock(file).acquire(timeout=0):      # held: of another run
                 file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):

@@ -25,7 +25,8 @@ def plain(trial: Trial) -> Trial:
 def said(trial: Trial) -> str:
     """The mechanism, with the size of its window where it has one, "spatial_gate 7x7", and how many in a row."""
     options = dict(trial.options)
-    size = f" {options['kernel_size']}x{options['kernel_size']}" if trial.mechanism == "spatial_gate" and options else ""
+    window = options.get("kernel_size") if trial.mechanism == "spatial_gate" else None
+    size = f" {window}x{window}" if window else ""
     apart = f", every {options['dilation']}" if options.get("dilation", 1) > 1 else ""
     return trial.mechanism + size + apart + (f", {trial.times} in a row" if trial.times > 1 else "")
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from .ledger import Ledger
 from .results import finished
-from .trial import Result, Trial, failed, run_trial, stable_options
+from .trial import Result, Trial, failed, places, run_trial, stable_options
 
 AHEAD = 2      # trials given to an executor for each of its workers: none waits, and few are lost with a pool
 DEATHS = 4      # so often the worker of a trial may die, the last times with nothing beside it, until the trial counts as failed
@@ -201,8 +201,9 @@ def accuracies(results: Sequence[Result], **settings: Any) -> dict[int, float]:
     """
     if unknown := settings.keys() - {f.name for f in fields(Trial)}:
         raise ValueError(f"unknown setting {', '.join(sorted(unknown))}. Known: {', '.join(f.name for f in fields(Trial))}")
-    if "options" in settings:
-        settings["options"] = stable_options(settings["options"])
+    for name, form in (("options", stable_options), ("stages", places), ("layers", places)):      # as a trial keeps them
+        if name in settings:
+            settings[name] = form(settings[name])
     chosen = [r for r in finished(results).values() if all(getattr(r.trial, k) == v for k, v in settings.items())]
     if not chosen:
         raise ValueError(f"no finished result with {settings}")

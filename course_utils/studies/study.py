@@ -167,12 +167,20 @@ class Study:
             results: None: the recorded ones.
             of: only arms whose names begin with this; it is cut off.
             outcome: one of `outcomes`; None: the first.
+
+        Raises:
+            ValueError: an unknown outcome, or one that a result does not hold.
         """
-        read_off = names.find("outcome", outcome or self.outcomes[0], {name: OUTCOMES[name] for name in self.outcomes})
+        outcome = outcome or self.outcomes[0]
+        read_off = names.find("outcome", outcome, {name: OUTCOMES[name] for name in self.outcomes})
         found = {r.trial: read_off(r, self) for r in (self.recorded() if results is None else results) if r.error is None}
         seeds = sorted({trial.seed for trial in found})
-        return {arm.removeprefix(of): {s: found[t] for s in seeds if (t := self.trial(arm, s)) in found}
+        runs = {arm.removeprefix(of): {s: found[t] for s in seeds if (t := self.trial(arm, s)) in found}
                 for arm in self.arms if arm.startswith(of)}
+        if lacking := [(arm, s) for arm, values in runs.items() for s, value in values.items() if value is None]:
+            raise ValueError(f"study {self.name!r}: the result of {lacking[0][0]!r}, seed {lacking[0][1]}, holds no {outcome!r}: "
+                             "it was not measured, or there was nothing to measure, such as no object of that size.")
+        return runs
 
     def so_far(self, results: Iterable[Result]) -> str:
         """For the title of a figure: nothing once all seeds have run, else " (2 of 8 seeds so far)"."""

@@ -47,6 +47,12 @@ def stable_options(options: Any) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted((str(k), frozen(v)) for k, v in pairs))
 
 
+def places(value: Any) -> tuple[Any, ...]:
+    """One place, or several, as a tuple."""
+    value = frozen(value)
+    return value if isinstance(value, tuple) else (value,)
+
+
 # In a key the settings have the names, and the start the word, with which the first results were recorded.
 KEY_NAMES = {"at": "socket", "stages": "layers", "layers": "names"}
 KEY_STARTS = {"as_made": "paper"}
@@ -115,13 +121,10 @@ class Trial:
         if self.split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {self.split!r}")
         # One stable form: equal trials must have equal keys, whoever wrote them.
-        for name, kind in (("options", stable_options), ("stages", frozen), ("layers", frozen), ("lr", float), ("seed", int),
+        for name, kind in (("options", stable_options), ("stages", places), ("layers", places), ("lr", float), ("seed", int),
                            ("steps", int), ("batch_size", int), ("test_size", int), ("times", int), ("before", int),
                            ("settle", int), ("size", int), ("pretrained", bool)):
             object.__setattr__(self, name, kind(getattr(self, name)))
-        for name in ("stages", "layers"):
-            if not isinstance(getattr(self, name), tuple):
-                object.__setattr__(self, name, (getattr(self, name),))
         if self.mechanism is not None and self.at == "none":
             raise ValueError(f"mechanism {self.mechanism!r} needs a socket, got at='none'; name one, for example 'post'")
         if self.times < 1:

@@ -86,13 +86,13 @@ class Equivalence:
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm at the end of training."""
+    """One arm at the end of training: its accuracies, or where the study has none its first outcome."""
 
     name: str
     values: tuple[float, ...]
     arrived: Share | None          # how many took off; None where the study has no ceiling
     step: float | None             # median take-off of those that did
-    of_those: float | None         # their mean accuracy
+    of_those: float | None         # the mean of their values
 
 
 def arms(study: Study, results: Iterable[Result]) -> list[Arm]:
@@ -115,8 +115,16 @@ def arms(study: Study, results: Iterable[Result]) -> list[Arm]:
 
 
 def less(ours: Mapping[int, float], control: Mapping[int, float]) -> dict[int, float]:
-    """Seed -> ours - control, over the seeds that both have."""
-    return {seed: ours[seed] - control[seed] for seed in sorted(ours.keys() & control.keys())}
+    """Seed -> ours - control, over the seeds that both have.
+
+    Raises:
+        ValueError: one of them is not finite, as the take-off of a run that had none.
+    """
+    seeds = sorted(ours.keys() & control.keys())
+    if endless := [seed for seed in seeds if not (math.isfinite(ours[seed]) and math.isfinite(control[seed]))]:
+        raise ValueError(f"seed {endless[0]}: {ours[endless[0]]} and {control[endless[0]]} have no difference. Where runs do not "
+                         "take off, compare how many do: verdict.arms, or k of n by stats.share.")
+    return {seed: ours[seed] - control[seed] for seed in seeds}
 
 
 def gained(study: Study, results: Iterable[Result], outcome: str | None = None,
@@ -170,7 +178,8 @@ def arm_rows(study: Study, results: Iterable[Result]) -> tuple[list[str], list[l
     """
     found = arms(study, results)
     counted = any(arm.arrived for arm in found)
-    head = ["arm", "n", "accuracy at the end", "lowest to highest" if counted else "95 % interval",
+    what = "accuracy" if "accuracy" in study.outcomes else study.outcomes[0]
+    head = ["arm", "n", f"{what} at the end", "lowest to highest" if counted else "95 % interval",
             "took off", "95 % interval", "median step", "of those"]
     rows = []
     for arm in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import unicodedata
 import warnings
 from collections import Counter
@@ -82,6 +83,11 @@ def quoted(found: list[str]) -> str:
     return ", ".join(map(repr, found[:SHOWN])) + more
 
 
+def printable(name: str | Path) -> str:
+    """A name as it can be printed and written: bytes that are no UTF-8, as old archives leave them, become \\xe9."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def check_size(size: int) -> None:
     if not isinstance(size, int) or size < 1:
         raise ValueError(f"size must be a whole number of pixels, at least 1, got {size!r}")
@@ -150,7 +156,7 @@ def files(top: Path, classes: list[str], seed: int, least: int) -> list[tuple[Pa
 
     def lot(pair: tuple[Path, int]) -> str:
         name = unicodedata.normalize("NFC", pair[0].relative_to(top).as_posix())      # macOS may store é as e and an accent
-        return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
+        return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).hexdigest()
     return sorted(listed, key=lot)
 
 
@@ -171,7 +177,7 @@ def squares(paths: list[Path], size: int) -> tuple[Tensor, list[int]]:
             x[i] = torch.from_numpy(read_square(path, size)).permute(2, 0, 1)
             kept.append(i)
         except Exception as error:  # a damaged file may end in any of a dozen kinds, and so does one that is far too large
-            broken.append(f"{path} ({type(error).__name__}: {error})")
+            broken.append(f"{printable(path)} ({type(error).__name__}: {error})")
     if broken:
         more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
         warnings.warn(f"{len(broken)} of {len(paths)} pictures cannot be read and {'was' if len(broken) == 1 else 'were'} left "

@@ -146,6 +146,8 @@ def main(argv: list[str] | None = None) -> None:
     for path in args.notebooks:
         if path.suffix != ".ipynb" or not path.is_file():
             parser.error(f"{path} is no notebook. Wanted: files that end in .ipynb.")
+        if [other.stem for other in args.notebooks].count(path.stem) > 1:
+            parser.error(f"the figures of two notebooks {path.name} would have the same names. Write each to its own --out.")
     if args.out.exists() and not (args.force and args.out.is_dir()):
         parser.error(f"{args.out} exists. Choose another folder; --force writes into it.")
     done = []
