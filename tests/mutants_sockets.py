@@ -132,7 +132,7 @@ MUTANTS_SOCKETS = [
     ("doctor: complains of stale norms where attention is gone", DOCTOR,
      "() if checkup.named else of_the_network", "of_the_network"),
     ("doctor: looks before the norms have settled", DOCTOR, "        if stale:      #", "        if False:      #"),
-    ("doctor: a whole batch on the way back", DOCTOR, "t[:ENOUGH] if", "t[:1] if"),
+    ("doctor: a whole batch on the way back", DOCTOR, "slice(ENOUGH)", "slice(1)"),
     ("doctor: weights at zero accuse", DOCTOR, "found = only_asleep(found, twin, pictures)", "pass"),
     ("doctor: weights at zero excuse all", DOCTOR, "if f.name in awake else f for f", "if f.name in stuck else f for f"),
     ("doctor: too few labels are taken", TRIALS, "or count < LEAST", ""),

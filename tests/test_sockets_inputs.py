@@ -10,7 +10,7 @@ from sockets_host import picture
 from test_sockets_placement import alive, compare
 from torch import nn
 
-from course_utils.sockets import list_sockets, plug_in, unplug
+from course_utils.sockets import doctor, list_sockets, plug_in, unplug
 
 SIZE = (3, 12, 14)
 
@@ -139,6 +139,29 @@ def test_any_example_input_will_do(given):
     receipt = plug_in(net, "se", "post", inputs=inputs)
     assert [p.module for p in receipt.places] == ["a.1", "b.1"] and receipt.unproved == ""
     assert torch.equal(net(**inputs) if given == "dict" else net(*inputs), before)
+
+
+class AtTime(nn.Module):
+    """A picture and how noisy it is, as a denoiser gets it: one number for all pictures, or one for each."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.answer = conv(3, 8), conv(8, 8), nn.Linear(8, 5)
+
+    def forward(self, t, x):
+        return self.answer(self.b(self.a(x) * t.reshape(-1, 1, 1, 1)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("form", ["a number", "one for all", "one for each"])
+def test_a_number_beside_the_picture_is_an_input_as_any_other(form):
+    """It has neither height nor width, and of a number by itself there is no part."""
+    t, x = {"a number": torch.tensor(0.5), "one for all": torch.tensor([0.5]), "one for each": torch.rand(70)}[form], picture(70)
+    net = alive(AtTime())
+    before = net(t, x)
+    receipt = plug_in(net, "se", "post", inputs=(t, x))
+    assert [p.module for p in receipt.places] == ["a.1", "b.1"] and torch.equal(net(t, x), before)
+    checkup = doctor(net, (t, x), before.argmax(1))
+    assert checkup.pictures == 70 and checkup.lost is not None and checkup.lost.whole == 1
 
 
 def test_a_part_that_takes_maps_and_no_picture_is_plugged_with_an_example_of_them():

@@ -175,8 +175,8 @@ def answer(twin: nn.Module, watch: Watch, pictures) -> None:
                 watch.forget()
                 twin.zero_grad()
                 given = example.map(lambda t: noise(t, like))
-                count = len(given.tensors[0])      # of a large batch a part is enough for the way back
-                given = given.map(lambda t: t[:ENOUGH] if len(t) == count else t) if given.tensors[0].ndim == 4 else given  # noqa: B023
+                if given.tensors[0].ndim == 4:      # of a large batch a part is enough for the way back
+                    given = given.part(slice(ENOUGH))
                 out = twin(*given.args, **given.named)
                 ends = [t.float() for t in tensors(out) if t.requires_grad and t.numel()]
                 watch.asked = bool(ends)

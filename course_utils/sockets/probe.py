@@ -35,6 +35,11 @@ class Example:
         """The same with other tensors."""
         return Example(changed(self.args, change), changed(self.named, change))
 
+    def part(self, piece: slice) -> Example:
+        """Some of its pictures, with what there is one of for each."""
+        count = len(self.tensors[0])
+        return self.map(lambda t: t[piece] if t.ndim and len(t) == count else t)
+
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         """Each tensor once, the pictures (the first map of four or three dimensions) in front."""

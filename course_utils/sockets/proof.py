@@ -63,8 +63,9 @@ class Witness:
     @staticmethod
     def sizes(example: Example, given: bool) -> list[Example]:
         """A small picture and the one that the network is known to take; or what the user gave."""
-        small = example.map(lambda t: t.new_empty((1, t.shape[1], *(min(SMALL, side) for side in t.shape[2:]))))
-        return [example] if given or max(example.size[1:]) <= SMALL else [small, example]
+        if given or max(example.size[1:]) <= SMALL:
+            return [example]
+        return [example.map(lambda t: t.new_empty((1, t.shape[1], *(min(SMALL, side) for side in t.shape[2:])))), example]
 
     def check(self, model: nn.Module, attention: str) -> str:
         """Compare; returns why it could not be done, or nothing.

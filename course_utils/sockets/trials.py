@@ -34,7 +34,7 @@ def check_labels(labels, pictures) -> Tensor | None:
     if labels is None:
         return None
     labels = torch.as_tensor(labels)
-    batch = next(iter(tensors(pictures)), None)
+    batch = next(iter(Example((pictures,)).tensors), None)
     if batch is None or batch.ndim != 4:
         got = type(pictures).__name__ if batch is None else f"tensors such as {tuple(batch.shape)}"
         raise ValueError(f"labels need a batch of pictures, a tensor (N, C, H, W), got {got}: doctor(model, pictures, labels). "
@@ -112,13 +112,14 @@ class Subject:
         self.net, self.example = net, example
         self.labels, self.score = labels, score or right
         self.count = len(example.tensors[0])
-        self.whole_only = any(len(t) != self.count for t in example.tensors)      # a list of pictures is not cut up
+        # Not cut up: pictures with something that is not one for each, such as a list of places. A single number is for all.
+        self.whole_only = any(len(t) != self.count for t in example.tensors if t.ndim)
         self.at_once = min(AT_ONCE, self.count)
 
     def parts(self, most: int) -> Iterator[tuple[slice, Example]]:
         for start in range(0, self.count, most):
             piece = slice(start, start + most)
-            yield (slice(None), self.example) if self.whole_only else (piece, self.example.map(lambda t: t[piece]))  # noqa: B023
+            yield (slice(None), self.example) if self.whole_only else (piece, self.example.part(piece))
             if self.whole_only:
                 return
 
