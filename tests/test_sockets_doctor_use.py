@@ -417,6 +417,19 @@ def test_many_places_are_frozen_by_parts_of_the_network():
     assert groups_of(names[:3]) == {name: [name] for name in names[:3]} and groups_of(names[:1]) == {}
 
 
+@pytest.mark.parametrize("count", [8, 9, 65, 129])
+def test_no_picture_is_left_by_itself(count):
+    """A batch norm in training, and a gate that is frozen at its mean, refuse a single one."""
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(8), nn.Linear(8, 5))
+    plug_in(net, "se", "post", input_size=SIZE)
+    net[4].num_batches_tracked += 1      # as after training
+    checkup = doctor(net, pictures(count), torch.arange(count) % 2 == 0)
+    assert checkup.pictures == count and len(checkup.losses) == 1 and checkup.guess == pytest.approx((count + 1) // 2 / count)
+    subject = Subject(net, Example((pictures(count),)), None, None)
+    seen = [list(range(count))[piece] for piece, _ in subject.parts(8)]
+    assert sum(seen, []) == list(range(count)) and all(8 <= len(piece) <= 9 for piece in seen[:-1]) and len(seen[-1]) > 1
+
+
 def test_dense_labels_and_a_score_of_ones_own():
     logits, labels = torch.zeros(2, 3, 4, 4), torch.zeros(2, 4, 4, dtype=torch.long)
     labels[1, :2] = 1

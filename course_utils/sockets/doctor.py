@@ -150,7 +150,7 @@ def second_half(checkup: Checkup, twin: nn.Module, given: Example, labels: Tenso
     if any(fault.name in SPOILS for f in findings for fault in f.faults):
         stale = ()
     counted = labels is not None and score is None and labels.ndim == 1
-    guess = labels.bincount().max().item() / len(labels) if counted else None
+    guess = labels.unique(return_counts=True)[1].max().item() / len(labels) if counted else None
     checkup = replace(checkup, guess=guess, findings=findings, pictures=subject.count, scored=labels is not None, norms=norms,
                       losses=tuple(losses), cost=costs(twin, given), faults=stale)
     return replace(checkup, faults=(*stale, *of_the_use(checkup)))

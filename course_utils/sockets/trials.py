@@ -117,11 +117,13 @@ class Subject:
         self.at_once = min(AT_ONCE, self.count)
 
     def parts(self, most: int) -> Iterator[tuple[slice, Example]]:
-        for start in range(0, self.count, most):
-            piece = slice(start, start + most)
-            yield (slice(None), self.example) if self.whole_only else (piece, self.example.part(piece))
-            if self.whole_only:
-                return
+        """So many pictures at a time. A last one by itself, of which no mean and no norm is, goes with those before it."""
+        if self.whole_only:
+            yield slice(None), self.example
+            return
+        starts = range(0, max(1, self.count - 1), most)
+        for start, end in zip(starts, [*starts[1:], self.count], strict=True):
+            yield slice(start, end), self.example.part(slice(start, end))
 
     def look(self, modules: dict[str, nn.Module], starts: dict[str, str]) -> dict[str, Reading]:
         """What each module weighs by on the first pictures."""
