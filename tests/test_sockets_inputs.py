@@ -164,6 +164,35 @@ def test_a_number_beside_the_picture_is_an_input_as_any_other(form):
     assert checkup.pictures == 70 and checkup.lost is not None and checkup.lost.whole == 1
 
 
+class Scales(nn.Module):
+    """It scales its pictures in the place where they lie."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.answer = conv(3, 8), nn.Linear(8, 5)
+
+    def forward(self, x):
+        x.sub_(0.5).div_(0.2)
+        return self.answer(self.a(x).mean((2, 3)))
+
+
+def test_pictures_that_the_network_writes_into_stay_as_they_were():
+    """And the comparison is made all the same: before and after attention with one picture, not with one scaled twice."""
+    net, x = alive(Scales()), picture(70)
+    before = x.clone()
+    plug_in(net, "se", "post", inputs=x)
+    checkup = doctor(net, x, net(x.clone()).argmax(1))
+    assert torch.equal(x, before) and checkup.lost.whole == 1
+    asked = torch.ones(2, 3, 12, 14, requires_grad=True)
+    assert doctor(net, asked) and asked.grad is None and torch.equal(asked, torch.ones_like(asked))
+
+    class Asks(Scales):
+        def forward(self, x):
+            return super().forward(x) + hasattr(self.a[1], "attention_post")
+    with pytest.raises(ValueError, match="changes nothing at its start"):
+        plug_in(alive(Asks()), "se", "post", inputs=x)
+
+
 def test_a_part_that_takes_maps_and_no_picture_is_plugged_with_an_example_of_them():
     """P7: a feature pyramid or a head by itself."""
     class Pyramid(nn.Module):

@@ -36,9 +36,9 @@ class Example:
         return Example(changed(self.args, change), changed(self.named, change))
 
     def part(self, piece: slice) -> Example:
-        """Some of its pictures, with what there is one of for each."""
+        """A copy of some of its pictures, with what there is one of for each."""
         count = len(self.tensors[0])
-        return self.map(lambda t: t[piece] if t.ndim and len(t) == count else t)
+        return self.map(lambda t: (t[piece] if t.ndim and len(t) == count else t).clone())
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

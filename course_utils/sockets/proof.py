@@ -109,15 +109,16 @@ class Witness:
 
 
 def noise(tensor: Tensor, like: Tensor) -> Tensor:
-    """The tensor, on the network's device; noise where it has only a shape."""
+    """A copy of the tensor, on the network's device; noise where it has only a shape."""
     if not tensor.is_meta:
-        return tensor.to(like.device)
+        return tensor.detach().to(like.device, copy=True)
     g = torch.Generator().manual_seed(0)
     return torch.rand(tensor.shape, generator=g).to(like.device, tensor.dtype)
 
 
 def answers(net: nn.Module, example: Example) -> list[Tensor]:
-    """All that the network gives."""
+    """All that the network gives; one that writes into its picture does so in a copy."""
+    example = example.map(torch.clone)
     with unnoticed(net):
         return [t.clone() for t in tensors(net(*example.args, **example.named))]
 

@@ -117,9 +117,12 @@ class Subject:
         self.at_once = min(AT_ONCE, self.count)
 
     def parts(self, most: int) -> Iterator[tuple[slice, Example]]:
-        """So many pictures at a time. A last one by itself, of which no mean and no norm is, goes with those before it."""
+        """Copies of so many pictures at a time: a network may write into them.
+
+        A last one by itself, of which no mean and no norm is, goes with those before it.
+        """
         if self.whole_only:
-            yield slice(None), self.example
+            yield slice(None), self.example.map(torch.clone)
             return
         starts = range(0, max(1, self.count - 1), most)
         for start, end in zip(starts, [*starts[1:], self.count], strict=True):
