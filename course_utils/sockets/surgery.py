@@ -41,7 +41,7 @@ class Plugged:
     _plugged_body = None        # the forward of the class with attention in its lines
     _plugged_own = None         # the forward of the object
 
-    def forward(self, x: Tensor | None = ABSENT, *args, **kwargs) -> Tensor:
+    def forward(self, x: Tensor | None = ABSENT, /, *args, **kwargs) -> Tensor:      # a host may have an x that is not its first
         own = self._plugged_own
         called_back = own is not None and any(running is own for running in RUNNING.forwards)
         if not called_back:
