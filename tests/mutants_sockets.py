@@ -70,7 +70,7 @@ MUTANTS_SOCKETS = [
     ("instead: only one name of a shared module", REPLACE, "if child is old:\n                parent._modules[name] = new",
      "if child is old:\n                parent._modules[name] = new\n                return"),
     ("head: maximum taken for a mean", HEAD, "and is_mean(call)", "and True"),
-    ("probe: in training mode", PROBE, "copy.deepcopy(net, memo).eval()", "copy.deepcopy(net, memo).train()"),
+    ("probe: in training mode", PROBE, "duplicate(net, memo).eval()", "duplicate(net, memo).train()"),
     ("probe: draws random numbers of the program", PROBE, "torch.random.fork_rng(devices=cards), torch.no_grad():",
      "torch.no_grad():"),
     ("probe: places of the plugged network", PROBE, "    if plain:\n", "    if False:\n"),

@@ -6,11 +6,12 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
+import torch.nn.utils.prune
 from sockets_host import host, picture
 from test_sockets_placement import alive
 from torch import fx, nn
 
-from course_utils.sockets import list_sockets, plug_in, unplug
+from course_utils.sockets import doctor, list_sockets, plug_in, unplug
 
 SIZE = (3, 12, 14)
 
@@ -68,6 +69,32 @@ def test_what_is_healthy_is_not_accused(kind):
         net.register_forward_hook(lambda *_: calls.append(1))
     receipt = plug_in(net, "se", "post", input_size=SIZE)
     assert len(receipt) == 1 and not receipt.unproved and not calls and net.training is (kind == "training")
+
+
+class Keeps(Plain):
+    """Keeps its maps, as whoever wants to look at them later."""
+
+    def forward(self, x):
+        self.map = super().forward(x)
+        self.maps = [self.map + 1]
+        return self.map
+
+
+COMPUTED = {"pruned": lambda net: torch.nn.utils.prune.l1_unstructured(net[1].a, "weight", 0.5),
+            "normalised": lambda net: torch.nn.utils.spectral_norm(net[1].a), "kept": lambda net: None}
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+def test_tensors_with_a_past_do_not_keep_a_network_from_being_looked_at(kind):
+    """copy.deepcopy refuses them."""
+    net, x = around(Keeps()), picture()
+    COMPUTED[kind](net)
+    before = net.train()(x)
+    net.eval()
+    kept, weight = net[1].map, net[1].a.weight
+    assert kept.grad_fn is not None and before.shape == (len(x), 8)
+    receipt = plug_in(net, "se", "post", input_size=SIZE)
+    assert not receipt.unproved and doctor(net, x) and net[1].map is kept and net[1].a.weight is weight
 
 
 def test_a_network_that_never_gives_the_same_twice_is_not_compared():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from .build import Eased
 from .checkup import POINT, Checkup, Fault, Finding
 from .gates import STAND_FOR, Reading
 from .memory import Remembered, remembered, weighed
-from .probe import Example, amiss, examples, told
+from .probe import Example, amiss, duplicate, examples, told
 from .proof import noise
 from .record import tensors
 from .surgery import Plugged, host_class, part_socket, parts
@@ -109,7 +108,7 @@ def doctor(model: nn.Module, pictures=None, labels: Tensor | None = None, score:
     model = getattr(model, "_orig_mod", model)
     model = model.module if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel) else model
     wanted = remembered(model)
-    twin = copy.deepcopy(model).eval()
+    twin = duplicate(model).eval()
     there, host = plugged_in(twin), host_class(type(model)).__name__
     labels = check_labels(labels, pictures)
     if not there and not wanted:
@@ -234,7 +233,7 @@ def only_asleep(found: list[Finding], twin: nn.Module, pictures) -> list[Finding
     zeros = [name for name, p in twin.named_parameters() if not (name.startswith(ours) or name.endswith("bias") or p.any())]
     if not (stuck and zeros):
         return found
-    woken = copy.deepcopy(twin)
+    woken = duplicate(twin)
     for name in zeros:
         woken.get_parameter(name).data.fill_(1)
     answer(woken, Watch({}), pictures)

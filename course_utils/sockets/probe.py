@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -68,14 +69,27 @@ def changed(value, change: Callable[[Tensor], Tensor]):
     return type(value)(changed(v, change) for v in value) if isinstance(value, list | tuple) else value
 
 
+def computed(net: nn.Module) -> Iterator[Tensor]:
+    """Tensors of its modules that were made from others: a map that was kept, a weight that is pruned or normalised."""
+    for module in net.modules():
+        for value in vars(module).values():
+            inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else (value,)
+            yield from (t for t in inside if isinstance(t, Tensor) and not t.is_leaf)
+
+
+def duplicate(net: nn.Module, memo: Mapping[int, Tensor] = MappingProxyType({})) -> nn.Module:
+    """A copy, also of what is computed, which copy.deepcopy refuses. `memo`: id of a tensor -> what stands for it."""
+    return copy.deepcopy(net, {id(t): t.detach().clone() for t in computed(net)} | memo)
+
+
 def copied(net: nn.Module, weights: bool) -> nn.Module:
     """A copy in eval mode, without hooks; its parameters and buffers have shapes only, unless `weights`."""
     memo: dict[int, Tensor] = {}
     if not weights:
-        for tensor in chain(net.parameters(), net.buffers()):
+        for tensor in chain(net.parameters(), net.buffers(), computed(net)):
             empty = torch.empty_like(tensor, device="meta", requires_grad=False)
             memo[id(tensor)] = nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
-    twin = copy.deepcopy(net, memo).eval()
+    twin = duplicate(net, memo).eval()
     for module in twin.modules():
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .. import cost, stats
 from .gates import Reading, held, readings
-from .probe import Example
+from .probe import Example, duplicate
 from .record import tensors
 from .surgery import restore
 
@@ -226,7 +226,7 @@ def costs(net: nn.Module, example: Example) -> cost.Comparison | None:
     """With the attention, and without; None where the network takes more than one tensor of pictures."""
     if example.named or len(example.args) != 1 or not isinstance(example.args[0], Tensor):
         return None
-    plain = copy.deepcopy(net)
+    plain = duplicate(net)
     restore(plain)
     try:
         return cost.compare({"without": plain, "with attention": net}, example.args[0][:32], repeats=7, warm_up=2)
