@@ -62,9 +62,9 @@ def precision_of(right: Tensor, total: int) -> Tensor:
     `total`: how many there are to be found.
     """
     hits = right.double().cumsum(0)
-    precision = hits / torch.arange(1, len(hits) + 1, device=hits.device)[:, None]
+    precision = hits / torch.arange(1, len(hits) + 1)[:, None]
     precision = precision.flip(0).cummax(0).values.flip(0)      # the best that any recall from here on has
-    at = torch.searchsorted((hits / total).T.contiguous(), RECALLS.to(hits.device).expand(right.shape[1], -1).contiguous())
+    at = torch.searchsorted((hits / total).T.contiguous(), RECALLS.expand(right.shape[1], -1).contiguous())
     padded = torch.cat([precision, precision.new_zeros(1, right.shape[1])])
     return padded.T.gather(1, at).mean(1)
 
@@ -80,7 +80,7 @@ def mean_precision(found: Tensor, boxes: Tensor, levels: Tensor, size: tuple[flo
         if c >= 0 and total:
             means.append(torch.stack([precision_of(right[(label == c) & ~left_out[:, t], t:t + 1], total)[0]
                                       for t in range(len(levels))]))
-    return torch.stack(means).mean(0) if means else levels.double() * math.nan
+    return torch.stack(means).mean(0) if means else levels * math.nan
 
 
 def average_precision(found: Tensor, boxes: Tensor) -> dict[str, float]:
@@ -102,10 +102,10 @@ def average_precision(found: Tensor, boxes: Tensor) -> dict[str, float]:
         raise ValueError("wanted found (N, M, 6), class, x1, y1, x2, y2, score, and boxes (N, K, 5), class, x1, y1, x2, y2; got "
                          f"{tuple(found.shape)} and {tuple(boxes.shape)}. hosts.boxes_of(out) reads boxes off a detector's "
                          "output.")
-    found, boxes = found.double(), boxes.to(found.device).double()
+    found, boxes = found.cpu().double(), boxes.cpu().double()      # Apple's GPU has no float64
     order = found[..., 5].argsort(dim=1, descending=True, stable=True)
     found = found.gather(1, order[..., None].expand_as(found))
-    levels = torch.tensor(LEVELS, dtype=torch.double, device=found.device) - 1e-10      # 0.5 is reached by 0.5, rounding aside
+    levels = torch.tensor(LEVELS, dtype=torch.double) - 1e-10      # 0.5 is reached by 0.5, rounding aside
     whole = mean_precision(found, boxes, levels, (0.0, math.inf))
     by_size = {f"AP_{name}": mean_precision(found, boxes, levels, size).mean().item() for name, size in SIZES.items()}
     return {"AP": whole.mean().item(), "AP50": whole[0].item(), "AP75": whole[5].item(), **by_size}

@@ -196,7 +196,7 @@ def finding(name: str, module: nn.Module | None, wanted: Remembered, watch: Watc
     runs, finite, change = watch.calls[name], watch.finite.get(name, True), watch.change.get(name)
     weights = list(module.parameters())
     frozen = bool(weights) and not any(p.requires_grad for p in weights)
-    gradient = torch.stack([p.grad.double().norm() for p in weights if p.grad is not None]).norm().item() \
+    gradient = torch.stack([p.grad.cpu().double().norm() for p in weights if p.grad is not None]).norm().item() \
         if any(p.grad is not None for p in weights) else None
     silent = watch.silent.get(name, False)
     faults = [Fault("wrapped", WRAPPED)] if wrapped else []

@@ -138,7 +138,7 @@ def difference(before: list[Tensor], after: list[Tensor], rounding: float | None
             worst = max(worst, 0.0 if torch.equal(a, b) else float("inf"))
             continue
         limit = torch.finfo(a.dtype).eps ** 0.5 if rounding is None else rounding
-        a, b = a.double().nan_to_num(), b.double().nan_to_num()
+        a, b = (t.cpu().double().nan_to_num() for t in (a, b))      # Apple's GPU has no float64
         far = (a - b).abs().max().item() / max(a.abs().max().item(), torch.finfo(torch.float32).tiny)
         worst = max(worst, far if far > limit else 0.0)
     return worst
