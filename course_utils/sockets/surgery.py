@@ -216,6 +216,8 @@ def restore(net: nn.Module, sockets: Iterable[str] | None = None) -> int:
         elif names:
             original, like = module._plugged_original[0], next(module.parameters(), None)
             original.train(module.training)
+            if isinstance(module, Instead):      # it may be another by now, as after load_state_dict(..., assign=True)
+                original.bias = module.bias
             replace(net, module, original if like is None else original.to(like.device, like.dtype))
             taken += restore(original, sockets)           # what stood in it before it was replaced
     return taken
