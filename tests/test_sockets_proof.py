@@ -11,6 +11,7 @@ from sockets_host import host, picture
 from test_sockets_placement import alive
 from torch import fx, nn
 
+from course_utils.attention import interventions
 from course_utils.sockets import doctor, list_sockets, plug_in, unplug
 
 SIZE = (3, 12, 14)
@@ -218,20 +219,39 @@ def test_only_the_generator_of_the_processor_is_seeded(monkeypatch):
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+class Sum(nn.Module):
+    def forward(self, a, b):
+        return a + b
+
+
+@pytest.mark.parametrize("at, maker", [("post", lambda c: nn.Identity()), ("fuse", lambda a, b: Sum())])
+def test_where_new_tensors_lie_by_default_is_not_asked(at, maker):
+    """torch.set_default_device("cuda") and a generator of the processor do not go together; "meta" stands for any device."""
+    net = around(Plain())
+    with torch.device("meta"):
+        assert not plug_in(net, maker, at, input_size=SIZE).unproved
+        assert interventions.others(5, 0).device.type == "cpu"
+    net = around(nn.Sequential(Plain(), Enlarges(24)))
+    with torch.device("meta"):
+        assert not plug_in(net, maker, at, layers="1.0*", input_size=SIZE).unproved
+
+
+class Enlarges(nn.Module):
+    def __init__(self, side: int, channels: int = 8):
+        super().__init__()
+        self.conv, self.side = nn.Conv2d(channels, 4, 1), side
+
+    def forward(self, x):
+        if x.sum().item() > 1e9:      # looks at its numbers, so it is run with its weights
+            return x
+        return self.conv(F.interpolate(x, (self.side, self.side)))
+
+
 @pytest.mark.parametrize("side, warns", [(420, True), (24, False)])
 def test_who_looks_at_a_network_that_enlarges_its_pictures_is_warned(side, warns):
     """As torchvision's detectors: each trial of it would take minutes and gigabytes."""
-    class Enlarges(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(3, 4, 1)
-
-        def forward(self, x):
-            if x.sum().item() > 1e9:      # looks at its numbers, so it is run with its weights
-                return x
-            return self.conv(F.interpolate(x, (side, side))).mean((2, 3))
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        list_sockets(Enlarges(), SIZE)
+        list_sockets(Enlarges(side, 3), SIZE)
     told = [str(w.message) for w in seen if "min_size" in str(w.message)]
     assert bool(told) is warns and all(f"{side}x{side} pixels of a picture of 12x14" in text for text in told)

@@ -41,6 +41,10 @@ class Example:
         count = len(self.tensors[0])
         return self.map(lambda t: (t[piece] if t.ndim and len(t) == count else t).clone())
 
+    def filled(self) -> Example:
+        """Zeros on the processor where a tensor has only a shape."""
+        return self.map(lambda t: torch.zeros(t.shape, dtype=t.dtype, device="cpu") if t.is_meta else t)
+
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         """Each tensor once, the pictures (the first map of four or three dimensions) in front."""
@@ -194,7 +198,7 @@ def probe(net: nn.Module, input_size=None, inputs=None) -> tuple[Run, Example]:
     wanted, real = examples(net, input_size, inputs), {}
     for weights in (False, True):
         for example in wanted:
-            filled = example.map(lambda t: torch.zeros(t.shape, dtype=t.dtype) if t.is_meta else t) if weights else example
+            filled = example.filled() if weights else example
             try:
                 done = run(net, filled, weights)
                 if weights:

@@ -24,7 +24,7 @@ def check_reached(model: nn.Module, example: Example, names: tuple[str, ...], pl
     try:
         done = run(model, example, plain=False)
     except Exception:
-        filled = example.map(lambda t: torch.zeros(t.shape, dtype=t.dtype) if t.is_meta else t)
+        filled = example.filled()
         try:
             done = run(model, filled, weights=True, plain=False)
         except Exception as error:
@@ -113,7 +113,7 @@ def noise(tensor: Tensor, like: Tensor) -> Tensor:
     if not tensor.is_meta:
         return tensor.detach().to(like.device, copy=True)
     g = torch.Generator().manual_seed(0)
-    return torch.rand(tensor.shape, generator=g).to(like.device, tensor.dtype)
+    return torch.rand(tensor.shape, generator=g, device="cpu").to(like.device, tensor.dtype)
 
 
 def answers(net: nn.Module, example: Example) -> list[Tensor]:
