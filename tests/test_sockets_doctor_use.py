@@ -383,6 +383,20 @@ def test_looking_changes_nothing():
     assert not any(m._forward_hooks for m in net.modules())
 
 
+def test_a_network_that_draws_numbers_is_compared_with_itself_and_the_program_s_own_stay():
+    """As with dropout that stays on, to have an interval. Catches answers that change by the draw alone."""
+    class Draws(nn.Module):
+        def forward(self, x):
+            return F.dropout(x, 0.5, training=True)
+    net, x = host(), pictures()
+    net.classify = nn.Sequential(Draws(), net.classify)
+    plug_in(net, "se", "post", input_size=SIZE)
+    state = torch.random.get_rng_state()
+    checkup = doctor(net, x)
+    assert torch.equal(torch.random.get_rng_state(), state) and torch.is_grad_enabled()
+    assert checkup.losses and all(loss.mean == 0 for loss in checkup.losses)
+
+
 def test_the_loss_is_counted_over_pictures_in_pairs():
     """Against accuracies by hand."""
     net, x = plugged(), pictures()

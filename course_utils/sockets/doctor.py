@@ -12,7 +12,7 @@ from .build import Eased
 from .checkup import POINT, Checkup, Fault, Finding
 from .gates import STAND_FOR, Reading
 from .memory import Remembered, remembered, weighed
-from .probe import Example, amiss, duplicate, examples, told
+from .probe import Example, amiss, duplicate, examples, told, unnoticed
 from .proof import noise
 from .record import tensors
 from .surgery import Plugged, host_class, part_socket, parts
@@ -126,7 +126,8 @@ def doctor(model: nn.Module, pictures=None, labels: Tensor | None = None, score:
     given = None if pictures is None else examples(twin, inputs=pictures)[0].map(lambda t: noise(t, like))
     if given is None or len(given.tensors[0]) < LEAST or given.tensors[0].ndim != 4:
         return checkup
-    return second_half(checkup, twin.requires_grad_(False), given, None if labels is None else labels.to(like.device), score)
+    with unnoticed(twin):
+        return second_half(checkup, twin.requires_grad_(False), given, None if labels is None else labels.to(like.device), score)
 
 
 def second_half(checkup: Checkup, twin: nn.Module, given: Example, labels: Tensor | None, score: Score | None) -> Checkup:
@@ -170,7 +171,7 @@ def answer(twin: nn.Module, watch: Watch, pictures) -> None:
     like, problem = next(twin.parameters()), None
     for example in examples(twin, inputs=pictures):
         try:
-            with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            with unnoticed(twin), torch.enable_grad():
                 watch.forget()
                 twin.zero_grad()
                 given = example.map(lambda t: noise(t, like))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .. import cost, stats
 from .gates import Reading, held, readings
-from .probe import Example, duplicate
+from .probe import Example, duplicate, unnoticed
 from .record import tensors
 from .surgery import restore
 
@@ -138,12 +138,17 @@ class Subject:
         self.at_once = min(self.at_once, most)
         return readings(self.net, modules, starts, run(min(LOOK, most)))[0] if self.count > LEAST else found
 
+    def answer(self, part: Example) -> object:
+        """All that the network gives. What it draws is the same each time, or two passes could not be compared."""
+        with unnoticed(self.net):
+            return self.net(*part.args, **part.named)
+
     @torch.no_grad()
     def scores(self) -> Tensor:
         """What `score` says of each picture, (N,); there must be labels."""
         found = []
         for piece, part in self.parts(self.at_once):
-            told = self.score(self.net(*part.args, **part.named), self.labels[piece])
+            told = self.score(self.answer(part), self.labels[piece])
             if not isinstance(told, Tensor) or told.shape != self.labels[piece].shape[:1]:
                 shape = tuple(told.shape) if isinstance(told, Tensor) else type(told).__name__
                 raise ValueError(f"score must give one number a picture, ({len(self.labels[piece])},), got {shape}")
@@ -155,7 +160,7 @@ class Subject:
         """The first output (N, ...) of all pictures; None where there is none with a row a picture."""
         found = []
         for _, part in self.parts(self.at_once):
-            first = next(iter(tensors(self.net(*part.args, **part.named))), None)
+            first = next(iter(tensors(self.answer(part))), None)
             if first is None or first.ndim < 2 or len(first) != len(part.tensors[0]):
                 return None
             found.append(first.float().flatten(1).cpu())
