@@ -1,6 +1,7 @@
 """plug_in checks itself before it returns, and tells the real cause where it refuses: findings P12 and P14."""
 
 import copy
+import random
 import warnings
 
 import pytest
@@ -101,9 +102,23 @@ def test_tensors_with_a_past_do_not_keep_a_network_from_being_looked_at(kind):
 def test_a_network_that_never_gives_the_same_twice_is_not_compared():
     class Restless(nn.Module):
         def forward(self, x):
-            self.calls = getattr(self, "calls", 0) + 1
-            return x * self.calls
-    assert plug_in(around(nn.Sequential(Plain(), Restless())), "se", "post", input_size=SIZE)
+            return x * (1 + random.random())      # of Python's own numbers, which nobody seeds here
+    receipt = plug_in(around(nn.Sequential(Plain(), Restless())), "se", "post", input_size=SIZE)
+    assert "Its outputs were not compared with those of before: they differ from run to run." in str(receipt)
+
+
+class Answer:
+    def __init__(self, logits):
+        self.logits = logits
+
+
+@pytest.mark.parametrize("gives", [Answer, lambda y: {"boxes": y[:0]}])
+def test_outputs_in_which_nothing_can_be_compared_are_told(gives):
+    class Says(nn.Module):
+        def forward(self, x):
+            return gives(x)
+    receipt = plug_in(around(Plain()).append(Says()), "se", "post", input_size=SIZE)
+    assert "compared with those of before: they hold no number" in str(receipt)
 
 
 def test_a_receipt_says_that_outputs_could_not_be_compared():

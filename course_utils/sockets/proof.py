@@ -82,9 +82,12 @@ class Witness:
             except Exception as error:      # too small for this network, or it cannot run in this format on this device
                 problem = problem or error
                 continue
+            if not any(t.numel() for t in (*before, *after)):
+                return "they hold no number, or are of a class that only the network knows"
             if not alike(before, after):
-                if alike(before, answers(self.twin, example)):      # otherwise it never gives the same twice
-                    self.refuse(now, example, attention, before, after)
+                if not alike(before, answers(self.twin, example)):
+                    return "they differ from run to run"
+                self.refuse(now, example, attention, before, after)
             return ""
         return f"{type(problem).__name__}: {problem}"
 
