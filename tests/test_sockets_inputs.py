@@ -1,6 +1,6 @@
 """Networks with several outputs, other inputs, or pictures that they change first: findings P7 and P11."""
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 
 import pytest
@@ -193,7 +193,8 @@ def test_pictures_that_the_network_writes_into_stay_as_they_were():
         plug_in(alive(Asks()), "se", "post", inputs=x)
 
 
-def test_a_part_that_takes_maps_and_no_picture_is_plugged_with_an_example_of_them():
+@pytest.mark.parametrize("kind", [dict, OrderedDict, lambda maps: defaultdict(list, maps)])
+def test_a_part_that_takes_maps_and_no_picture_is_plugged_with_an_example_of_them(kind):
     """P7: a feature pyramid or a head by itself."""
     class Pyramid(nn.Module):
         def __init__(self):
@@ -202,7 +203,7 @@ def test_a_part_that_takes_maps_and_no_picture_is_plugged_with_an_example_of_the
 
         def forward(self, maps):
             return [side(maps[name]) for side, name in zip(self.sides, maps, strict=True)]
-    net, maps = alive(Pyramid()), {"a": torch.rand(2, 4, 8, 8), "b": torch.rand(2, 6, 4, 4)}
+    net, maps = alive(Pyramid()), kind({"a": torch.rand(2, 4, 8, 8), "b": torch.rand(2, 6, 4, 4)})
     before = net(maps)
     assert [p.channels for p in plug_in(net, "se", "post", inputs=(maps,)).places] == [8, 8]
     assert all(map(torch.equal, net(maps), before))

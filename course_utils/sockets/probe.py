@@ -67,7 +67,9 @@ def changed(value, change: Callable[[Tensor], Tensor]):
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, dict):
-        return type(value)((k, changed(v, change)) for k, v in value.items())
+        twin = copy.copy(value)      # whatever its class asks of those who make one, as a defaultdict does
+        twin.update((k, changed(v, change)) for k, v in value.items())
+        return twin
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(changed(v, change) for v in value))
     return type(value)(changed(v, change) for v in value) if isinstance(value, list | tuple) else value
