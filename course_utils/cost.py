@@ -46,6 +46,7 @@ def multiply_adds(net: nn.Module, x: Tensor) -> float:
     and pooling is not, and neither is the time that it takes.
     """
     check_fits(net, x)
+    x = x.clone()
     with evaluating(net), FlopCounterMode(display=False) as counter:
         net(x)
     return counter.get_total_flops() / 2 / len(x)
@@ -72,6 +73,7 @@ def traffic(net: nn.Module, x: Tensor) -> float:
     batch. Compiled code joins operators and moves less.
     """
     check_fits(net, x)
+    x = x.clone()
     with evaluating(net), Traffic() as counter:
         net(x)
     return counter.bytes / len(x)
@@ -79,6 +81,7 @@ def traffic(net: nn.Module, x: Tensor) -> float:
 
 def seconds(net: nn.Module, x: Tensor) -> float:
     """One forward pass by the clock. A GPU works on by itself: it is waited for before and after."""
+    x = x.clone()      # for a network that writes into its pictures
     wait(x.device)
     start = time.perf_counter()
     net(x)
@@ -147,6 +150,7 @@ def peak_memory(net: nn.Module, x: Tensor) -> int:
     tensors that torch's operators make; scratch space inside an operator is not seen.
     """
     check_fits(net, x)
+    x = x.clone()
     with evaluating(net):
         if x.device.type == "cuda":
             net(x)      # the first pass of all also takes scratch space that stays

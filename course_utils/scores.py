@@ -1,7 +1,7 @@
 """How good boxes and painted pixels are: average precision, and intersection over union.
 
     scores.average_precision(found, boxes)["AP50"]      found (N, M, 6), boxes (N, K, 5), in pixels
-    scores.overlap(predicted, classes, 11)["IoU"]       both (N, H, W) int64
+    scores.overlap(predicted, classes, 11)["IoU"]       both (N, H, W), whole numbers
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .hosts import boxes_of
@@ -62,9 +63,9 @@ def precision_of(right: Tensor, total: int) -> Tensor:
     `total`: how many there are to be found.
     """
     hits = right.double().cumsum(0)
-    precision = hits / torch.arange(1, len(hits) + 1, device=hits.device)[:, None]
+    precision = hits / torch.arange(1, len(hits) + 1)[:, None]
     precision = precision.flip(0).cummax(0).values.flip(0)      # the best that any recall from here on has
-    at = torch.searchsorted((hits / total).T.contiguous(), RECALLS.to(hits.device).expand(right.shape[1], -1).contiguous())
+    at = torch.searchsorted((hits / total).T.contiguous(), RECALLS.expand(right.shape[1], -1).contiguous())
     padded = torch.cat([precision, precision.new_zeros(1, right.shape[1])])
     return padded.T.gather(1, at).mean(1)
 
@@ -80,7 +81,7 @@ def mean_precision(found: Tensor, boxes: Tensor, levels: Tensor, size: tuple[flo
         if c >= 0 and total:
             means.append(torch.stack([precision_of(right[(label == c) & ~left_out[:, t], t:t + 1], total)[0]
                                       for t in range(len(levels))]))
-    return torch.stack(means).mean(0) if means else levels.double() * math.nan
+    return torch.stack(means).mean(0) if means else levels * math.nan
 
 
 def average_precision(found: Tensor, boxes: Tensor) -> dict[str, float]:
@@ -102,10 +103,11 @@ def average_precision(found: Tensor, boxes: Tensor) -> dict[str, float]:
         raise ValueError("wanted found (N, M, 6), class, x1, y1, x2, y2, score, and boxes (N, K, 5), class, x1, y1, x2, y2; got "
                          f"{tuple(found.shape)} and {tuple(boxes.shape)}. hosts.boxes_of(out) reads boxes off a detector's "
                          "output.")
-    found, boxes = found.double(), boxes.to(found.device).double()
+    # Apple's GPU has no float64. One that is none, of class -1, at the end: there may be no other, and of nothing is no largest.
+    found, boxes = (F.pad(t.cpu().double(), (0, 0, 0, 1), value=-1.0) for t in (found, boxes))
     order = found[..., 5].argsort(dim=1, descending=True, stable=True)
     found = found.gather(1, order[..., None].expand_as(found))
-    levels = torch.tensor(LEVELS, dtype=torch.double, device=found.device) - 1e-10      # 0.5 is reached by 0.5, rounding aside
+    levels = torch.tensor(LEVELS, dtype=torch.double) - 1e-10      # 0.5 is reached by 0.5, rounding aside
     whole = mean_precision(found, boxes, levels, (0.0, math.inf))
     by_size = {f"AP_{name}": mean_precision(found, boxes, levels, size).mean().item() for name, size in SIZES.items()}
     return {"AP": whole.mean().item(), "AP50": whole[0].item(), "AP75": whole[5].item(), **by_size}
@@ -115,7 +117,7 @@ def overlap(predicted: Tensor, classes: Tensor, count: int) -> dict[str, float]:
     """Intersection over union of classes of pixels, over all pictures together.
 
     Args:
-        predicted, classes: (N, H, W) int64, 0 to count - 1.
+        predicted, classes: (N, H, W) whole numbers, 0 to count - 1.
 
     Returns:
         "IoU", the mean over the classes that are there or were predicted, the ground (0) among them; then "IoU_0", "IoU_1", ...,
@@ -127,6 +129,7 @@ def overlap(predicted: Tensor, classes: Tensor, count: int) -> dict[str, float]:
     if predicted.shape != classes.shape or any(m.min() < 0 or m.max() >= count for m in (predicted, classes)):
         said = " and ".join(f"{tuple(m.shape)} with {m.min()} to {m.max()}" for m in (predicted, classes))
         raise ValueError(f"wanted two maps of one shape with classes 0 to {count - 1}, got {said}")
+    predicted, classes = predicted.long(), classes.long()      # of a byte there are 256
     pairs = torch.bincount((classes.to(predicted.device) * count + predicted).flatten(), minlength=count**2).view(count, count)
     either = pairs.sum(0) + pairs.sum(1) - pairs.diag()
     each = torch.where(either > 0, pairs.diag() / either, math.nan)

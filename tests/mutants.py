@@ -33,7 +33,7 @@ MUTANTS = [
     ("check: zero let through", BASE, "not isinstance(value, int) or value < 1", "not isinstance(value, int) or value < 0"),
     ("read: with the graph", BASE, "self.reader[name] = value.detach()", "self.reader[name] = value"),
     ("read: kept in the module", BASE, "self.reader[name] = value.detach()", "self.kept = self.reader[name] = value.detach()"),
-    ("read: not switched off", BASE, "module.reader = None", "pass"),
+    ("read: not switched off", BASE, "module.reader = before[name]", "pass"),
     ("read: not switched off after an exception", BASE, "    finally:\n",
      "    except ZeroDivisionError:\n        raise\n    else:\n"),
     ("half precision squares", BASE, "return x.float() if x.dtype in HALF else x", "return x"),

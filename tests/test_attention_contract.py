@@ -106,6 +106,9 @@ def test_unknown_name_lists_the_names_and_the_closest():
         attention.find("zzzz")
     with pytest.raises(ValueError, match="unknown mechanism None"):
         attention.find(None)
+    with pytest.raises(TypeError, match="redution"):
+        attention.build("se", 8, redution=4)
+    assert all(f"{error}:" in attention.build.__doc__ for error in ("ValueError", "TypeError"))
 
 
 @each_name

@@ -173,6 +173,14 @@ def test_modes_come_back_and_nothing_is_changed(measure):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
 
 
+@pytest.mark.parametrize("measure", [*MEASURES.values(), cost.traffic], ids=[*MEASURES, "traffic"])
+def test_a_network_that_writes_into_its_pictures_writes_into_copies(measure):
+    x = picture()
+    before = x.clone()
+    measure(nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(3, 4, 1)), x)
+    assert torch.equal(x, before) and (x < 0).any()
+
+
 @each_measure
 def test_modes_come_back_after_an_error(measure):
     net = nn.Sequential(nn.BatchNorm2d(3).eval(), Broken())

@@ -24,12 +24,13 @@ from properties import OPTIONS, each_start
 from sockets_host import USUAL
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from course_utils import attention, tasks, train
+from course_utils import attention, scores, tasks, train
 from course_utils.attention import Mechanism
-from course_utils.sockets import SOCKETS, list_sockets, plug_in
+from course_utils.sockets import SOCKETS, doctor, list_sockets, plug_in
 from course_utils.studies import HOSTS
 
 CUDA, META = torch.device("cuda"), torch.device("meta")
@@ -159,6 +160,36 @@ def test_cutting_and_mirroring_pictures():
         x, y = torch.zeros(4, 1, 28, 28, dtype=torch.uint8, device=CUDA), torch.zeros(4, dtype=torch.int64, device=CUDA)
         made = tasks.to_batch(tasks.crop_and_flip(x, torch.Generator().manual_seed(0)), y)
         assert all(t.device.type == "cuda" for t in made)
+
+
+# ---- Apple's GPU
+
+class Apple(TorchFunctionMode):
+    """Every tensor lies on a GPU without float64, but for what .cpu() has fetched and what is made of that."""
+
+    def __init__(self):
+        super().__init__()
+        self.fetched = {}      # id -> the tensor itself: the id of one that is gone would be given to another
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        name, here = getattr(func, "__name__", ""), any(id(t) in self.fetched for t in tree_leaves((args, kwargs)))
+        if name == "double" and not here:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64")
+        out = func(*args, **(kwargs or {}))
+        if here or name == "cpu":
+            self.fetched.update({id(t): t for t in tree_leaves(out) if isinstance(t, torch.Tensor)})
+        return out
+
+
+def test_nothing_asks_an_apple_gpu_for_double_precision():
+    net, x = HOSTS["small_resnet"](classes=4).eval(), torch.rand(16, 3, 28, 28)
+    found = torch.tensor([[[0, 1, 1, 5, 5, 0.9]]])
+    with Apple():
+        with pytest.raises(TypeError, match="float64"):
+            x.double()
+        receipt = plug_in(net, "se", at="post")
+        assert not receipt.unproved and doctor(net, x, torch.arange(16) % 4).norms
+        assert scores.average_precision(found, found[..., :5])["AP"] == pytest.approx(1)
 
 
 # ---- it finds what it is for

@@ -7,6 +7,7 @@ from dataclasses import replace
 import formulas
 import make_field_guide as tool
 import pytest
+import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from test_browser import chromium  # noqa: F401  (a fixture)
@@ -282,6 +283,14 @@ def test_a_card_below_a_cell_has_its_drawing_its_words_and_its_text(monkeypatch)
     assert picture.metadata["image/png"]["alt"] == guide.drawing("inner").alt and "grn: Global response" in str(caption.data)
     assert text.data["text/markdown"] == text.data["text/plain"] == str(guide.card("grn"))
     assert "a price" in str(guide.card("grn")) and "3,840" not in str(guide.card("grn"))
+
+
+def test_a_card_does_not_shift_the_random_numbers_of_the_cells_below(monkeypatch):
+    """A price is counted once and kept, so that they would be shifted by the first card alone."""
+    monkeypatch.setattr(cards, "price", lambda name: torch.rand(1).item())
+    state = torch.random.get_rng_state()
+    str(guide.card("se", {}))
+    assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_an_unknown_name_lists_the_names_and_the_closest():

@@ -40,6 +40,9 @@ CHAINS = {
         nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3, stride=2),
         nn.AvgPool2d(3, stride=2, padding=1), nn.Conv2d(4, 4, 1)),
     "even kernels": lambda: nn.Sequential(nn.Conv2d(3, 4, 4, stride=2, padding=1), nn.MaxPool2d(2, stride=1)),
+    "padding by its name": lambda: nn.Sequential(
+        nn.Conv2d(3, 4, 5, padding="same"), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3, padding="same", dilation=2),
+        nn.Conv2d(4, 4, 3, padding="valid")),
     "no convolution": lambda: nn.Sequential(nn.ReLU()),
 }
 

@@ -251,3 +251,16 @@ def test_an_exception_inside_the_block_switches_reading_off():
 def test_a_net_without_mechanisms_is_refused():
     with pytest.raises(ValueError, match="read: no mechanism in this Sequential. Plug one in"), read(nn.Sequential(nn.ReLU())):
         pass
+
+
+def test_a_block_inside_another_reads_for_both():
+    """And the outer one goes on reading after it."""
+    net, x = nn.Sequential(attention.ECA(8)), torch.randn(2, 8, 4, 4)
+    with read(net) as outer:
+        net(x)
+        with read(net) as inner:
+            net(2 * x)
+        assert torch.equal(outer["0"]["gate"], inner["0"]["gate"])
+        net(3 * x)
+    assert torch.equal(outer["0"]["gate"], net[0].gate(3 * x)) and torch.equal(inner["0"]["gate"], net[0].gate(2 * x))
+    assert net[0].reader is None

@@ -172,6 +172,13 @@ def test_no_boxes_at_all_is_no_number_and_other_shapes_are_refused():
             average_precision(a, b)
 
 
+def test_nothing_found_is_nothing_right_and_nothing_there_is_no_number():
+    found, boxes = made(3)
+    assert average_precision(found[:, :0], boxes)["AP"] == 0
+    for mine in (found, found[:, :0]):
+        assert all(map(math.isnan, average_precision(mine, boxes[:, :0]).values()))
+
+
 def test_box_iou_is_that_of_the_loops():
     found, boxes = made(5, exact=True)
     a, b = found[..., 1:5].double(), boxes[..., 1:].double()
@@ -192,6 +199,12 @@ def test_overlap_is_that_of_the_loops():
         each.append(sum(a and b for a, b in pairs) / sum(a or b for a, b in pairs))
         assert got[f"IoU_{c}"] == pytest.approx(each[-1])
     assert got["IoU"] == pytest.approx(sum(each) / 4) and math.isnan(got["IoU_4"]) and math.isnan(got["IoU_5"])
+
+
+def test_classes_may_be_bytes_as_a_mask_is_read():
+    """20 * 21 + 20 is no byte."""
+    mask = torch.tensor([[[0, 1, 20, 20]]], dtype=torch.uint8)
+    assert overlap(mask, mask, 21)["IoU"] == overlap(mask.long(), mask, 21)["IoU"] == overlap(mask, mask.long(), 21)["IoU"] == 1
 
 
 def test_what_is_painted_and_is_not_there_counts_as_nothing_right():

@@ -383,6 +383,20 @@ def test_looking_changes_nothing():
     assert not any(m._forward_hooks for m in net.modules())
 
 
+def test_a_network_that_draws_numbers_is_compared_with_itself_and_the_program_s_own_stay():
+    """As with dropout that stays on, to have an interval. Catches answers that change by the draw alone."""
+    class Draws(nn.Module):
+        def forward(self, x):
+            return F.dropout(x, 0.5, training=True)
+    net, x = host(), pictures()
+    net.classify = nn.Sequential(Draws(), net.classify)
+    plug_in(net, "se", "post", input_size=SIZE)
+    state = torch.random.get_rng_state()
+    checkup = doctor(net, x)
+    assert torch.equal(torch.random.get_rng_state(), state) and torch.is_grad_enabled()
+    assert checkup.losses and all(loss.mean == 0 for loss in checkup.losses)
+
+
 def test_the_loss_is_counted_over_pictures_in_pairs():
     """Against accuracies by hand."""
     net, x = plugged(), pictures()
@@ -415,6 +429,19 @@ def test_many_places_are_frozen_by_parts_of_the_network():
     names = [f"layer{i}.{j}.bn.attention_post" for i in (1, 2) for j in range(5)]
     assert groups_of(names) == {"layer1.*": names[:5], "layer2.*": names[5:]}
     assert groups_of(names[:3]) == {name: [name] for name in names[:3]} and groups_of(names[:1]) == {}
+
+
+@pytest.mark.parametrize("count", [8, 9, 65, 129])
+def test_no_picture_is_left_by_itself(count):
+    """A batch norm in training, and a gate that is frozen at its mean, refuse a single one."""
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(8), nn.Linear(8, 5))
+    plug_in(net, "se", "post", input_size=SIZE)
+    net[4].num_batches_tracked += 1      # as after training
+    checkup = doctor(net, pictures(count), torch.arange(count) % 2 == 0)
+    assert checkup.pictures == count and len(checkup.losses) == 1 and checkup.guess == pytest.approx((count + 1) // 2 / count)
+    subject = Subject(net, Example((pictures(count),)), None, None)
+    seen = [list(range(count))[piece] for piece, _ in subject.parts(8)]
+    assert sum(seen, []) == list(range(count)) and all(8 <= len(piece) <= 9 for piece in seen[:-1]) and len(seen[-1]) > 1
 
 
 def test_dense_labels_and_a_score_of_ones_own():

@@ -298,3 +298,32 @@ def test_a_forward_that_cannot_be_read_is_no_place():
             return super().forward(x)
     found = list_sockets(alive(Loops()), SIZE)
     assert "fuse" in found.missing
+
+
+class Gated(nn.Module):
+    """As the attention gate of many a U-Net: its second argument is called x, and it is called by names."""
+
+    def __init__(self):
+        super().__init__()
+        self.of_g, self.of_x, self.psi = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 1, 1)
+
+    def forward(self, g, x):
+        return x * torch.sigmoid(self.psi(torch.relu(self.of_g(g) + self.of_x(x))))
+
+
+@pytest.mark.parametrize("named", [("g", "x"), ("x",), ()])
+def test_a_host_may_have_an_x_that_is_not_its_first(named):
+    class Caller(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two, self.gate = conv(3, 4), conv(4, 4), Gated()
+
+        def forward(self, x):
+            given = {"g": self.two(self.one(x)), "x": self.one(x)}
+            return self.gate(*(v for k, v in given.items() if k not in named), **{k: given[k] for k in named})
+    net, x = alive(Caller()), x_of()
+    before = net(x)
+    (place,) = plug_in(net, "aff", "fuse", layers="gate", input_size=SIZE).places
+    assert place.module == "gate" and torch.allclose(net(x), before, atol=1e-6)
+    stir(net.gate.attention_fuse)
+    assert not torch.allclose(net(x), before, atol=1e-3)

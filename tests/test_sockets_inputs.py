@@ -1,6 +1,6 @@
 """Networks with several outputs, other inputs, or pictures that they change first: findings P7 and P11."""
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 
 import pytest
@@ -10,7 +10,7 @@ from sockets_host import picture
 from test_sockets_placement import alive, compare
 from torch import nn
 
-from course_utils.sockets import list_sockets, plug_in, unplug
+from course_utils.sockets import doctor, list_sockets, plug_in, unplug
 
 SIZE = (3, 12, 14)
 
@@ -141,7 +141,60 @@ def test_any_example_input_will_do(given):
     assert torch.equal(net(**inputs) if given == "dict" else net(*inputs), before)
 
 
-def test_a_part_that_takes_maps_and_no_picture_is_plugged_with_an_example_of_them():
+class AtTime(nn.Module):
+    """A picture and how noisy it is, as a denoiser gets it: one number for all pictures, or one for each."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.answer = conv(3, 8), conv(8, 8), nn.Linear(8, 5)
+
+    def forward(self, t, x):
+        return self.answer(self.b(self.a(x) * t.reshape(-1, 1, 1, 1)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("form", ["a number", "one for all", "one for each"])
+def test_a_number_beside_the_picture_is_an_input_as_any_other(form):
+    """It has neither height nor width, and of a number by itself there is no part."""
+    t, x = {"a number": torch.tensor(0.5), "one for all": torch.tensor([0.5]), "one for each": torch.rand(70)}[form], picture(70)
+    net = alive(AtTime())
+    before = net(t, x)
+    receipt = plug_in(net, "se", "post", inputs=(t, x))
+    assert [p.module for p in receipt.places] == ["a.1", "b.1"] and torch.equal(net(t, x), before)
+    checkup = doctor(net, (t, x), before.argmax(1))
+    assert checkup.pictures == 70 and checkup.lost is not None and checkup.lost.whole == 1
+
+
+class Scales(nn.Module):
+    """It scales its pictures in the place where they lie."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.answer = conv(3, 8), nn.Linear(8, 5)
+
+    def forward(self, x):
+        x.sub_(0.5).div_(0.2)
+        return self.answer(self.a(x).mean((2, 3)))
+
+
+def test_pictures_that_the_network_writes_into_stay_as_they_were():
+    """And the comparison is made all the same: before and after attention with one picture, not with one scaled twice."""
+    net, x = alive(Scales()), picture(70)
+    before = x.clone()
+    plug_in(net, "se", "post", inputs=x)
+    checkup = doctor(net, x, net(x.clone()).argmax(1))
+    assert torch.equal(x, before) and checkup.lost.whole == 1
+    asked = torch.ones(2, 3, 12, 14, requires_grad=True)
+    assert doctor(net, asked) and asked.grad is None and torch.equal(asked, torch.ones_like(asked))
+
+    class Asks(Scales):
+        def forward(self, x):
+            return super().forward(x) + hasattr(self.a[1], "attention_post")
+    with pytest.raises(ValueError, match="changes nothing at its start"):
+        plug_in(alive(Asks()), "se", "post", inputs=x)
+
+
+@pytest.mark.parametrize("kind", [dict, OrderedDict, lambda maps: defaultdict(list, maps)])
+def test_a_part_that_takes_maps_and_no_picture_is_plugged_with_an_example_of_them(kind):
     """P7: a feature pyramid or a head by itself."""
     class Pyramid(nn.Module):
         def __init__(self):
@@ -150,7 +203,7 @@ def test_a_part_that_takes_maps_and_no_picture_is_plugged_with_an_example_of_the
 
         def forward(self, maps):
             return [side(maps[name]) for side, name in zip(self.sides, maps, strict=True)]
-    net, maps = alive(Pyramid()), {"a": torch.rand(2, 4, 8, 8), "b": torch.rand(2, 6, 4, 4)}
+    net, maps = alive(Pyramid()), kind({"a": torch.rand(2, 4, 8, 8), "b": torch.rand(2, 6, 4, 4)})
     before = net(maps)
     assert [p.channels for p in plug_in(net, "se", "post", inputs=(maps,)).places] == [8, 8]
     assert all(map(torch.equal, net(maps), before))

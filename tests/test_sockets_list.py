@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -44,12 +45,13 @@ def test_the_list_of_a_resnet_is_this():
     assert (found.missing, found.input_size, found.unit, found.host) == ((), (3, 64, 64), "block", "ResNet")
 
 
-def test_stages_of_a_resnet_are_layer1_to_layer4():
+@pytest.mark.parametrize("stages", [[2, 4], (4, 2), np.arange(2, 5, 2)])
+def test_stages_of_a_resnet_are_layer1_to_layer4(stages):
     net = on_meta(torchvision.models.resnet18)
     for place in list_sockets(net, 64):
         if place.stage:
             assert place.module.startswith(f"layer{place.stage}")
-    names = plug_in(net, "eca", "post", stages=[2, 4], input_size=64).names
+    names = plug_in(net, "eca", "post", stages=stages, input_size=64).names
     assert [name.split(".")[0] for name in names] == ["layer2", "layer2", "layer4", "layer4"]
 
 

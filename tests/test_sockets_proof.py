@@ -1,16 +1,19 @@
 """plug_in checks itself before it returns, and tells the real cause where it refuses: findings P12 and P14."""
 
 import copy
+import random
 import warnings
 
 import pytest
 import torch
 import torch.nn.functional as F
+import torch.nn.utils.prune
 from sockets_host import host, picture
 from test_sockets_placement import alive
 from torch import fx, nn
 
-from course_utils.sockets import list_sockets, plug_in, unplug
+from course_utils.attention import interventions
+from course_utils.sockets import doctor, list_sockets, plug_in, unplug
 
 SIZE = (3, 12, 14)
 
@@ -70,12 +73,52 @@ def test_what_is_healthy_is_not_accused(kind):
     assert len(receipt) == 1 and not receipt.unproved and not calls and net.training is (kind == "training")
 
 
+class Keeps(Plain):
+    """Keeps its maps, as whoever wants to look at them later."""
+
+    def forward(self, x):
+        self.map = super().forward(x)
+        self.maps = [self.map + 1]
+        return self.map
+
+
+COMPUTED = {"pruned": lambda net: torch.nn.utils.prune.l1_unstructured(net[1].a, "weight", 0.5),
+            "normalised": lambda net: torch.nn.utils.spectral_norm(net[1].a), "kept": lambda net: None}
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+def test_tensors_with_a_past_do_not_keep_a_network_from_being_looked_at(kind):
+    """copy.deepcopy refuses them."""
+    net, x = around(Keeps()), picture()
+    COMPUTED[kind](net)
+    before = net.train()(x)
+    net.eval()
+    kept, weight = net[1].map, net[1].a.weight
+    assert kept.grad_fn is not None and before.shape == (len(x), 8)
+    receipt = plug_in(net, "se", "post", input_size=SIZE)
+    assert not receipt.unproved and doctor(net, x) and net[1].map is kept and net[1].a.weight is weight
+
+
 def test_a_network_that_never_gives_the_same_twice_is_not_compared():
     class Restless(nn.Module):
         def forward(self, x):
-            self.calls = getattr(self, "calls", 0) + 1
-            return x * self.calls
-    assert plug_in(around(nn.Sequential(Plain(), Restless())), "se", "post", input_size=SIZE)
+            return x * (1 + random.random())      # of Python's own numbers, which nobody seeds here
+    receipt = plug_in(around(nn.Sequential(Plain(), Restless())), "se", "post", input_size=SIZE)
+    assert "Its outputs were not compared with those of before: they differ from run to run." in str(receipt)
+
+
+class Answer:
+    def __init__(self, logits):
+        self.logits = logits
+
+
+@pytest.mark.parametrize("gives", [Answer, lambda y: {"boxes": y[:0]}])
+def test_outputs_in_which_nothing_can_be_compared_are_told(gives):
+    class Says(nn.Module):
+        def forward(self, x):
+            return gives(x)
+    receipt = plug_in(around(Plain()).append(Says()), "se", "post", input_size=SIZE)
+    assert "compared with those of before: they hold no number" in str(receipt)
 
 
 def test_a_receipt_says_that_outputs_could_not_be_compared():
@@ -191,20 +234,39 @@ def test_only_the_generator_of_the_processor_is_seeded(monkeypatch):
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+class Sum(nn.Module):
+    def forward(self, a, b):
+        return a + b
+
+
+@pytest.mark.parametrize("at, maker", [("post", lambda c: nn.Identity()), ("fuse", lambda a, b: Sum())])
+def test_where_new_tensors_lie_by_default_is_not_asked(at, maker):
+    """torch.set_default_device("cuda") and a generator of the processor do not go together; "meta" stands for any device."""
+    net = around(Plain())
+    with torch.device("meta"):
+        assert not plug_in(net, maker, at, input_size=SIZE).unproved
+        assert interventions.others(5, 0).device.type == "cpu"
+    net = around(nn.Sequential(Plain(), Enlarges(24)))
+    with torch.device("meta"):
+        assert not plug_in(net, maker, at, layers="1.0*", input_size=SIZE).unproved
+
+
+class Enlarges(nn.Module):
+    def __init__(self, side: int, channels: int = 8):
+        super().__init__()
+        self.conv, self.side = nn.Conv2d(channels, 4, 1), side
+
+    def forward(self, x):
+        if x.sum().item() > 1e9:      # looks at its numbers, so it is run with its weights
+            return x
+        return self.conv(F.interpolate(x, (self.side, self.side)))
+
+
 @pytest.mark.parametrize("side, warns", [(420, True), (24, False)])
 def test_who_looks_at_a_network_that_enlarges_its_pictures_is_warned(side, warns):
     """As torchvision's detectors: each trial of it would take minutes and gigabytes."""
-    class Enlarges(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(3, 4, 1)
-
-        def forward(self, x):
-            if x.sum().item() > 1e9:      # looks at its numbers, so it is run with its weights
-                return x
-            return self.conv(F.interpolate(x, (side, side))).mean((2, 3))
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        list_sockets(Enlarges(), SIZE)
+        list_sockets(Enlarges(side, 3), SIZE)
     told = [str(w.message) for w in seen if "min_size" in str(w.message)]
     assert bool(told) is warns and all(f"{side}x{side} pixels of a picture of 12x14" in text for text in told)

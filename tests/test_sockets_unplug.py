@@ -230,6 +230,16 @@ def test_instead_gives_back_the_old_kernel_and_the_trained_bias():
     assert torch.equal(conv.bias, bias) and not torch.equal(bias, before["blocks.0.conv2.bias"])
 
 
+def test_a_bias_that_was_loaded_as_another_one_stays_when_the_convolution_comes_back():
+    net = host()
+    plug(net, "instead")
+    loaded = {key: torch.full_like(value, 3) for key, value in net.state_dict().items()}
+    net.load_state_dict(loaded, assign=True)
+    bias = net.blocks[0].conv2.bias
+    unplug(net)
+    assert net.blocks[0].conv2.bias is bias and bias.eq(3).all()
+
+
 def test_attention_that_the_host_was_built_with_is_left_alone():
     net = host()
     net.blocks[0].bn2 = nn.Sequential(net.blocks[0].bn2, attention.build("se", 8))

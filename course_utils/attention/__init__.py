@@ -59,7 +59,7 @@ def build(name: str, channels: int, **options) -> nn.Module:
     """Make a mechanism for `channels` channels: `build("se", 64, reduction=4)`.
 
     Raises:
-        ValueError: unknown name, or an argument that the mechanism refuses.
+        ValueError: unknown name, or a value that the mechanism refuses. TypeError: an option that it does not have.
     """
     return find(name)(channels, **options)
 

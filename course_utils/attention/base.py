@@ -234,12 +234,15 @@ def read(net: nn.Module) -> Iterator[dict[str, dict[str, Tensor]]]:
         raise ValueError(f"read: no mechanism in this {type(net).__name__}. Plug one in, or derive your own from "
                          "attention.Gate (or attention.Mechanism, with tensor = self.note(name, tensor)).")
     seen: dict[str, dict[str, Tensor]] = {name: {} for name in found}
+    before = {name: module.reader for name, module in found.items()}      # a block around this one reads the same, and goes on
     try:
         for name, module in found.items():
             module.reader = seen[name]
         yield seen
     finally:
         for name, module in found.items():
-            module.reader = None
+            module.reader = before[name]
+            if before[name] is not None:
+                before[name].update(seen[name])
             if not seen[name]:      # a part whose whole has noted everything already
                 del seen[name]

@@ -116,7 +116,7 @@ def shuffled(net: nn.Module, at: At = None, seed: int = 0) -> Iterator[None]:
 
 def others(n: int, seed: int) -> Tensor:
     """For each of n another one: an order (n,) in which nobody keeps its place, all in one ring."""
-    ring = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    ring = torch.randperm(n, generator=torch.Generator().manual_seed(seed), device="cpu")
     order = torch.empty_like(ring)
     order[ring] = ring.roll(1)
     return order

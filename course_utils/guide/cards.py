@@ -6,6 +6,7 @@ import inspect
 import re
 from dataclasses import dataclass, field
 
+import torch
 from IPython.display import display
 
 from .. import attention, cost, plots, tables
@@ -173,4 +174,5 @@ def card(name: str, found: Recorded | None = None, links: dict[str, str] | None 
     Raises:
         ValueError: no such mechanism; the message lists the names and the closest one.
     """
-    return Card(name, words(name), price(name), measured(name, found), links or {})
+    with torch.random.fork_rng(devices=[]):      # what is made to be counted is not to shift the numbers of a cell below
+        return Card(name, words(name), price(name), measured(name, found), links or {})

@@ -76,4 +76,5 @@ def price(name: str) -> Price:
 def module(name: str) -> tuple[nn.Module, int]:
     """One module with the paper's options, and its channels: those of a map, or the three of a picture."""
     channels = 3 if attention.find(name).family == "input" else CHANNELS
-    return attention.build(name, channels), channels
+    with torch.random.fork_rng(devices=[]):
+        return attention.build(name, channels), channels

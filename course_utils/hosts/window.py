@@ -35,6 +35,6 @@ def receptive_field(net: nn.Module) -> Window:
                 for value in (layer.kernel_size, layer.stride, layer.padding, getattr(layer, "dilation", 1)))
             reach = dilation * (kernel - 1)
             size += reach * step
-            start -= padding * step
+            start -= {"same": reach // 2, "valid": 0}.get(padding, padding) * step
             step *= stride
     return Window(size, step, start)

@@ -158,7 +158,7 @@ def changes_nothing(module: nn.Module, place: Place) -> bool:
     small = tuple(min(side, most) for side, most in zip(place.size, (9, 7), strict=True))
     g = torch.Generator().manual_seed(0)
     for size in (small, place.size):
-        x = torch.randn(2, place.channels, *size, generator=g)
+        x = torch.randn(2, place.channels, *size, generator=g, device="cpu")
         with suppress(Exception):      # made for one size only: then the size of the place
             return torch.allclose(run_copy(module, x), x.mean((2, 3)) if place.socket == "head" else x, rtol=0, atol=1e-6)
     return False

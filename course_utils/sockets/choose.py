@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
+from numbers import Integral
 
 from torch import nn
 
@@ -21,7 +22,7 @@ def of_stages(places: list[Place], stages: int | Iterable[int], last: int) -> li
     """
     numbers = [stages] if isinstance(stages, str) or not isinstance(stages, Iterable) else list(stages)
     there = sorted({p.stage for p in places})
-    if wrong := [n for n in numbers if isinstance(n, bool) or not isinstance(n, int) or n not in there]:
+    if wrong := [n for n in numbers if isinstance(n, bool) or not isinstance(n, Integral) or n not in there]:
         named = (" Stages are numbers; by name choose with layers='layer4.*'." if isinstance(wrong[0], str) else
                  " The two ends of the network, 0, belong to no stage.")
         raise ValueError(f"stages={wrong[0]!r} is not there: this network has {last} stages (sizes of map), and this socket "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from .build import Eased
 from .checkup import POINT, Checkup, Fault, Finding
 from .gates import STAND_FOR, Reading
 from .memory import Remembered, remembered, weighed
-from .probe import Example, amiss, examples, told
+from .probe import Example, amiss, duplicate, examples, told, unnoticed
 from .proof import noise
 from .record import tensors
 from .surgery import Plugged, host_class, part_socket, parts
@@ -109,7 +108,7 @@ def doctor(model: nn.Module, pictures=None, labels: Tensor | None = None, score:
     model = getattr(model, "_orig_mod", model)
     model = model.module if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel) else model
     wanted = remembered(model)
-    twin = copy.deepcopy(model).eval()
+    twin = duplicate(model).eval()
     there, host = plugged_in(twin), host_class(type(model)).__name__
     labels = check_labels(labels, pictures)
     if not there and not wanted:
@@ -127,7 +126,8 @@ def doctor(model: nn.Module, pictures=None, labels: Tensor | None = None, score:
     given = None if pictures is None else examples(twin, inputs=pictures)[0].map(lambda t: noise(t, like))
     if given is None or len(given.tensors[0]) < LEAST or given.tensors[0].ndim != 4:
         return checkup
-    return second_half(checkup, twin.requires_grad_(False), given, None if labels is None else labels.to(like.device), score)
+    with unnoticed(twin):
+        return second_half(checkup, twin.requires_grad_(False), given, None if labels is None else labels.to(like.device), score)
 
 
 def second_half(checkup: Checkup, twin: nn.Module, given: Example, labels: Tensor | None, score: Score | None) -> Checkup:
@@ -150,7 +150,7 @@ def second_half(checkup: Checkup, twin: nn.Module, given: Example, labels: Tenso
     if any(fault.name in SPOILS for f in findings for fault in f.faults):
         stale = ()
     counted = labels is not None and score is None and labels.ndim == 1
-    guess = labels.bincount().max().item() / len(labels) if counted else None
+    guess = labels.unique(return_counts=True)[1].max().item() / len(labels) if counted else None
     checkup = replace(checkup, guess=guess, findings=findings, pictures=subject.count, scored=labels is not None, norms=norms,
                       losses=tuple(losses), cost=costs(twin, given), faults=stale)
     return replace(checkup, faults=(*stale, *of_the_use(checkup)))
@@ -171,12 +171,12 @@ def answer(twin: nn.Module, watch: Watch, pictures) -> None:
     like, problem = next(twin.parameters()), None
     for example in examples(twin, inputs=pictures):
         try:
-            with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            with unnoticed(twin), torch.enable_grad():
                 watch.forget()
                 twin.zero_grad()
                 given = example.map(lambda t: noise(t, like))
-                count = len(given.tensors[0])      # of a large batch a part is enough for the way back
-                given = given.map(lambda t: t[:ENOUGH] if len(t) == count else t) if given.tensors[0].ndim == 4 else given  # noqa: B023
+                if given.tensors[0].ndim == 4:      # of a large batch a part is enough for the way back
+                    given = given.part(slice(ENOUGH))
                 out = twin(*given.args, **given.named)
                 ends = [t.float() for t in tensors(out) if t.requires_grad and t.numel()]
                 watch.asked = bool(ends)
@@ -197,7 +197,7 @@ def finding(name: str, module: nn.Module | None, wanted: Remembered, watch: Watc
     runs, finite, change = watch.calls[name], watch.finite.get(name, True), watch.change.get(name)
     weights = list(module.parameters())
     frozen = bool(weights) and not any(p.requires_grad for p in weights)
-    gradient = torch.stack([p.grad.double().norm() for p in weights if p.grad is not None]).norm().item() \
+    gradient = torch.stack([p.grad.cpu().double().norm() for p in weights if p.grad is not None]).norm().item() \
         if any(p.grad is not None for p in weights) else None
     silent = watch.silent.get(name, False)
     faults = [Fault("wrapped", WRAPPED)] if wrapped else []
@@ -234,7 +234,7 @@ def only_asleep(found: list[Finding], twin: nn.Module, pictures) -> list[Finding
     zeros = [name for name, p in twin.named_parameters() if not (name.startswith(ours) or name.endswith("bias") or p.any())]
     if not (stuck and zeros):
         return found
-    woken = copy.deepcopy(twin)
+    woken = duplicate(twin)
     for name in zeros:
         woken.get_parameter(name).data.fill_(1)
     answer(woken, Watch({}), pictures)

@@ -35,7 +35,7 @@ def fitting(attention: Maker, places: list[Place]) -> list[Place]:
 def run_two(module: nn.Module, place: Place, size: tuple[int, int], device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
     """Two maps of noise, and what a copy of the module makes of them."""
     g = torch.Generator().manual_seed(0)
-    a, b = (torch.randn(2, c, *size, generator=g).to(device) for c in place.skip.channels)
+    a, b = (torch.randn(2, c, *size, generator=g, device="cpu").to(device) for c in place.skip.channels)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         return a, b, copy.deepcopy(module).to(device).eval()(a, b)
 

@@ -22,7 +22,7 @@ def weighed(module: nn.Module) -> tuple[float, ...] | None:
     """A print of a module's weights: two sums of each, the same on every device, which training changes. None on "meta"."""
     if any(p.is_meta for p in module.parameters()):
         return None
-    numbers = [p.detach().double().cpu().flatten() for p in module.parameters()]
+    numbers = [p.detach().cpu().double().flatten() for p in module.parameters()]
     return tuple(n for p in numbers for n in (p.sum().item(), p.square().sum().item()))
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -34,6 +35,15 @@ class Example:
     def map(self, change: Callable[[Tensor], Tensor]) -> Example:
         """The same with other tensors."""
         return Example(changed(self.args, change), changed(self.named, change))
+
+    def part(self, piece: slice) -> Example:
+        """A copy of some of its pictures, with what there is one of for each."""
+        count = len(self.tensors[0])
+        return self.map(lambda t: (t[piece] if t.ndim and len(t) == count else t).clone())
+
+    def filled(self) -> Example:
+        """Zeros on the processor where a tensor has only a shape."""
+        return self.map(lambda t: torch.zeros(t.shape, dtype=t.dtype, device="cpu") if t.is_meta else t)
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -57,20 +67,35 @@ def changed(value, change: Callable[[Tensor], Tensor]):
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, dict):
-        return type(value)((k, changed(v, change)) for k, v in value.items())
+        twin = copy.copy(value)      # whatever its class asks of those who make one, as a defaultdict does
+        twin.update((k, changed(v, change)) for k, v in value.items())
+        return twin
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(changed(v, change) for v in value))
     return type(value)(changed(v, change) for v in value) if isinstance(value, list | tuple) else value
+
+
+def computed(net: nn.Module) -> Iterator[Tensor]:
+    """Tensors of its modules that were made from others: a map that was kept, a weight that is pruned or normalised."""
+    for module in net.modules():
+        for value in vars(module).values():
+            inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else (value,)
+            yield from (t for t in inside if isinstance(t, Tensor) and not t.is_leaf)
+
+
+def duplicate(net: nn.Module, memo: Mapping[int, Tensor] = MappingProxyType({})) -> nn.Module:
+    """A copy, also of what is computed, which copy.deepcopy refuses. `memo`: id of a tensor -> what stands for it."""
+    return copy.deepcopy(net, {id(t): t.detach().clone() for t in computed(net)} | memo)
 
 
 def copied(net: nn.Module, weights: bool) -> nn.Module:
     """A copy in eval mode, without hooks; its parameters and buffers have shapes only, unless `weights`."""
     memo: dict[int, Tensor] = {}
     if not weights:
-        for tensor in chain(net.parameters(), net.buffers()):
+        for tensor in chain(net.parameters(), net.buffers(), computed(net)):
             empty = torch.empty_like(tensor, device="meta", requires_grad=False)
             memo[id(tensor)] = nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
-    twin = copy.deepcopy(net, memo).eval()
+    twin = duplicate(net, memo).eval()
     for module in twin.modules():
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
@@ -175,7 +200,7 @@ def probe(net: nn.Module, input_size=None, inputs=None) -> tuple[Run, Example]:
     wanted, real = examples(net, input_size, inputs), {}
     for weights in (False, True):
         for example in wanted:
-            filled = example.map(lambda t: torch.zeros(t.shape, dtype=t.dtype) if t.is_meta else t) if weights else example
+            filled = example.filled() if weights else example
             try:
                 done = run(net, filled, weights)
                 if weights:

@@ -24,7 +24,7 @@ def check_reached(model: nn.Module, example: Example, names: tuple[str, ...], pl
     try:
         done = run(model, example, plain=False)
     except Exception:
-        filled = example.map(lambda t: torch.zeros(t.shape, dtype=t.dtype) if t.is_meta else t)
+        filled = example.filled()
         try:
             done = run(model, filled, weights=True, plain=False)
         except Exception as error:
@@ -63,8 +63,9 @@ class Witness:
     @staticmethod
     def sizes(example: Example, given: bool) -> list[Example]:
         """A small picture and the one that the network is known to take; or what the user gave."""
-        small = example.map(lambda t: t.new_empty((1, t.shape[1], *(min(SMALL, side) for side in t.shape[2:]))))
-        return [example] if given or max(example.size[1:]) <= SMALL else [small, example]
+        if given or max(example.size[1:]) <= SMALL:
+            return [example]
+        return [example.map(lambda t: t.new_empty((1, t.shape[1], *(min(SMALL, side) for side in t.shape[2:])))), example]
 
     def check(self, model: nn.Module, attention: str) -> str:
         """Compare; returns why it could not be done, or nothing.
@@ -81,9 +82,12 @@ class Witness:
             except Exception as error:      # too small for this network, or it cannot run in this format on this device
                 problem = problem or error
                 continue
+            if not any(t.numel() for t in (*before, *after)):
+                return "they hold no number, or are of a class that only the network knows"
             if not alike(before, after):
-                if alike(before, answers(self.twin, example)):      # otherwise it never gives the same twice
-                    self.refuse(now, example, attention, before, after)
+                if not alike(before, answers(self.twin, example)):
+                    return "they differ from run to run"
+                self.refuse(now, example, attention, before, after)
             return ""
         return f"{type(problem).__name__}: {problem}"
 
@@ -108,15 +112,16 @@ class Witness:
 
 
 def noise(tensor: Tensor, like: Tensor) -> Tensor:
-    """The tensor, on the network's device; noise where it has only a shape."""
+    """A copy of the tensor, on the network's device; noise where it has only a shape."""
     if not tensor.is_meta:
-        return tensor.to(like.device)
+        return tensor.detach().to(like.device, copy=True)
     g = torch.Generator().manual_seed(0)
-    return torch.rand(tensor.shape, generator=g).to(like.device, tensor.dtype)
+    return torch.rand(tensor.shape, generator=g, device="cpu").to(like.device, tensor.dtype)
 
 
 def answers(net: nn.Module, example: Example) -> list[Tensor]:
-    """All that the network gives."""
+    """All that the network gives; one that writes into its picture does so in a copy."""
+    example = example.map(torch.clone)
     with unnoticed(net):
         return [t.clone() for t in tensors(net(*example.args, **example.named))]
 
@@ -136,7 +141,7 @@ def difference(before: list[Tensor], after: list[Tensor], rounding: float | None
             worst = max(worst, 0.0 if torch.equal(a, b) else float("inf"))
             continue
         limit = torch.finfo(a.dtype).eps ** 0.5 if rounding is None else rounding
-        a, b = a.double().nan_to_num(), b.double().nan_to_num()
+        a, b = (t.cpu().double().nan_to_num() for t in (a, b))      # Apple's GPU has no float64
         far = (a - b).abs().max().item() / max(a.abs().max().item(), torch.finfo(torch.float32).tiny)
         worst = max(worst, far if far > limit else 0.0)
     return worst

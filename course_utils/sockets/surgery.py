@@ -41,7 +41,7 @@ class Plugged:
     _plugged_body = None        # the forward of the class with attention in its lines
     _plugged_own = None         # the forward of the object
 
-    def forward(self, x: Tensor | None = ABSENT, *args, **kwargs) -> Tensor:
+    def forward(self, x: Tensor | None = ABSENT, /, *args, **kwargs) -> Tensor:      # a host may have an x that is not its first
         own = self._plugged_own
         called_back = own is not None and any(running is own for running in RUNNING.forwards)
         if not called_back:
@@ -216,6 +216,8 @@ def restore(net: nn.Module, sockets: Iterable[str] | None = None) -> int:
         elif names:
             original, like = module._plugged_original[0], next(module.parameters(), None)
             original.train(module.training)
+            if isinstance(module, Instead):      # it may be another by now, as after load_state_dict(..., assign=True)
+                original.bias = module.bias
             replace(net, module, original if like is None else original.to(like.device, like.dtype))
             taken += restore(original, sockets)           # what stood in it before it was replaced
     return taken

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .. import cost, stats
 from .gates import Reading, held, readings
-from .probe import Example
+from .probe import Example, duplicate, unnoticed
 from .record import tensors
 from .surgery import restore
 
@@ -34,7 +34,7 @@ def check_labels(labels, pictures) -> Tensor | None:
     if labels is None:
         return None
     labels = torch.as_tensor(labels)
-    batch = next(iter(tensors(pictures)), None)
+    batch = next(iter(Example((pictures,)).tensors), None)
     if batch is None or batch.ndim != 4:
         got = type(pictures).__name__ if batch is None else f"tensors such as {tuple(batch.shape)}"
         raise ValueError(f"labels need a batch of pictures, a tensor (N, C, H, W), got {got}: doctor(model, pictures, labels). "
@@ -112,15 +112,21 @@ class Subject:
         self.net, self.example = net, example
         self.labels, self.score = labels, score or right
         self.count = len(example.tensors[0])
-        self.whole_only = any(len(t) != self.count for t in example.tensors)      # a list of pictures is not cut up
+        # Not cut up: pictures with something that is not one for each, such as a list of places. A single number is for all.
+        self.whole_only = any(len(t) != self.count for t in example.tensors if t.ndim)
         self.at_once = min(AT_ONCE, self.count)
 
     def parts(self, most: int) -> Iterator[tuple[slice, Example]]:
-        for start in range(0, self.count, most):
-            piece = slice(start, start + most)
-            yield (slice(None), self.example) if self.whole_only else (piece, self.example.map(lambda t: t[piece]))  # noqa: B023
-            if self.whole_only:
-                return
+        """Copies of so many pictures at a time: a network may write into them.
+
+        A last one by itself, of which no mean and no norm is, goes with those before it.
+        """
+        if self.whole_only:
+            yield slice(None), self.example.map(torch.clone)
+            return
+        starts = range(0, max(1, self.count - 1), most)
+        for start, end in zip(starts, [*starts[1:], self.count], strict=True):
+            yield slice(start, end), self.example.part(slice(start, end))
 
     def look(self, modules: dict[str, nn.Module], starts: dict[str, str]) -> dict[str, Reading]:
         """What each module weighs by on the first pictures."""
@@ -132,12 +138,17 @@ class Subject:
         self.at_once = min(self.at_once, most)
         return readings(self.net, modules, starts, run(min(LOOK, most)))[0] if self.count > LEAST else found
 
+    def answer(self, part: Example) -> object:
+        """All that the network gives. What it draws is the same each time, or two passes could not be compared."""
+        with unnoticed(self.net):
+            return self.net(*part.args, **part.named)
+
     @torch.no_grad()
     def scores(self) -> Tensor:
         """What `score` says of each picture, (N,); there must be labels."""
         found = []
         for piece, part in self.parts(self.at_once):
-            told = self.score(self.net(*part.args, **part.named), self.labels[piece])
+            told = self.score(self.answer(part), self.labels[piece])
             if not isinstance(told, Tensor) or told.shape != self.labels[piece].shape[:1]:
                 shape = tuple(told.shape) if isinstance(told, Tensor) else type(told).__name__
                 raise ValueError(f"score must give one number a picture, ({len(self.labels[piece])},), got {shape}")
@@ -149,7 +160,7 @@ class Subject:
         """The first output (N, ...) of all pictures; None where there is none with a row a picture."""
         found = []
         for _, part in self.parts(self.at_once):
-            first = next(iter(tensors(self.net(*part.args, **part.named))), None)
+            first = next(iter(tensors(self.answer(part))), None)
             if first is None or first.ndim < 2 or len(first) != len(part.tensors[0]):
                 return None
             found.append(first.float().flatten(1).cpu())
@@ -220,7 +231,7 @@ def costs(net: nn.Module, example: Example) -> cost.Comparison | None:
     """With the attention, and without; None where the network takes more than one tensor of pictures."""
     if example.named or len(example.args) != 1 or not isinstance(example.args[0], Tensor):
         return None
-    plain = copy.deepcopy(net)
+    plain = duplicate(net)
     restore(plain)
     try:
         return cost.compare({"without": plain, "with attention": net}, example.args[0][:32], repeats=7, warm_up=2)
