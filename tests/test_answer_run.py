@@ -166,10 +166,11 @@ def test_what_cannot_be_done_is_refused_in_one_line(options, words, tmp_path, mo
     assert "Traceback" not in str(error.value) and not (tmp_path / "report" / "results.jsonl").exists()
 
 
-@pytest.mark.parametrize("option", ["--minutes", "--size", "--workers", "--lr"])
-def test_numbers_below_what_can_be_are_refused(option, capsys):
+@pytest.mark.parametrize("option, value", [("--minutes", "0"), ("--minutes", "inf"), ("--minutes", "nan"), ("--size", "0"),
+                                           ("--workers", "0"), ("--lr", "0")])
+def test_numbers_that_cannot_be_are_refused(option, value, capsys):
     with pytest.raises(SystemExit):
-        main(["x", option, "0"])
+        main(["x", option, value])
     assert f"{option} must be above 0" in capsys.readouterr().err
 
 

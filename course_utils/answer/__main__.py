@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import shlex
 import sys
@@ -166,8 +167,8 @@ def main(argv: Sequence[str] | None = None, began: float | None = None) -> None:
     began = time.monotonic() if began is None else began
     p = parser()
     args = p.parse_args(argv)
-    if not args.minutes > 0:
-        p.error(f"--minutes must be above 0, got {args.minutes:g}")
+    if not 0 < args.minutes < math.inf:
+        p.error(f"--minutes must be above 0, and finite, got {args.minutes:g}")
     for name in ("size", "lr", "workers"):
         if (value := getattr(args, name)) is not None and not value > 0:
             p.error(f"--{name} must be above 0, got {value:g}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -48,8 +49,8 @@ def make_plan(survey: Survey, host: str = "small_resnet", minutes: float = 30, p
         ImportError: no such module or package.
     """
     began = time.monotonic() - survey.seconds if began is None else began
-    if not minutes > 0:
-        raise ValueError(f"minutes must be above 0, got {minutes}")
+    if not 0 < minutes < math.inf:
+        raise ValueError(f"minutes must be above 0, and finite, got {minutes}")
     check_reading(survey, minutes)
     if pretrained:
         weights(host, download)
