@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.overrides import _get_current_function_mode_stack
 
 from course_utils import check
 from course_utils.check import guard
@@ -236,13 +237,16 @@ def test_a_right_answer_is_right_whatever_the_default_device_is(capsys):
     try:
         torch.set_default_device("meta")
         assert doubles(lambda x: 2 * x) is True and torch.get_default_device().type == "meta"
+        doubles(moves)
+        assert torch.get_default_device().type == "meta"
         torch.set_default_device(None)
         doubles(moves)
         assert torch.get_default_device().type == "cpu"
         with torch.device("meta"):
             assert doubles(lambda x: 2 * x) is True and torch.get_default_device().type == "meta"
-            doubles(moves)
         assert torch.get_default_device().type == "cpu"
+        # A mode that stays behind slows every operator from then on, and calls a method twice that a test has put in its place.
+        assert not _get_current_function_mode_stack()
     finally:
         torch.set_default_device(None)
 

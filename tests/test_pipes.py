@@ -47,7 +47,8 @@ def test_another_broken_pipe_is_an_error(capfd):
 def test_what_went_wrong_is_said_though_nobody_reads_the_rest():
     code = ("import sys, time\nfrom course_utils.pipes import ends_with_its_reader\n"
             "ends_with_its_reader(lambda: [print('half of it'), time.sleep(0.5), sys.exit('the disk is full')])()")
-    done = subprocess.run(["bash", "-c", '"$0" -c "$1" | true', sys.executable, code], capture_output=True, text=True)
+    done = subprocess.run(["bash", "-c", '"$0" -c "$1" | true', sys.executable, code], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONUNBUFFERED": ""})      # else it is the first line that ends it
     assert "the disk is full" in done.stderr
 
 
