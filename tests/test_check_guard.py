@@ -241,14 +241,14 @@ def test_a_right_answer_is_right_whatever_the_default_device_is(capsys):
         assert torch.get_default_device().type == "meta"
         torch.set_default_device(None)
         doubles(moves)
-        assert torch.get_default_device().type == "cpu"
+        assert torch.get_default_device().type == "cpu" and not _get_current_function_mode_stack()
         with torch.device("meta"):
             assert doubles(lambda x: 2 * x) is True and torch.get_default_device().type == "meta"
         assert torch.get_default_device().type == "cpu"
-        # A mode that stays behind slows every operator from then on, and calls a method twice that a test has put in its place.
-        assert not _get_current_function_mode_stack()
     finally:
         torch.set_default_device(None)
+    # A mode that stays behind slows every operator from then on, and calls a method twice that a test has put in its place.
+    assert not _get_current_function_mode_stack()
 
 
 @pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])

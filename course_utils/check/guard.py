@@ -83,8 +83,9 @@ def undisturbed() -> Iterator[None]:
     cards = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     python, numpy, dtype = random.getstate(), np.random.get_state(), torch.get_default_dtype()
     with ExitStack() as stack:
-        stack.callback(back_to, torch.get_default_device())
-        stack.enter_context(torch.device("cpu"))
+        stack.callback(back_to, device := torch.get_default_device())
+        if device.type != "cpu":      # torch brings back what it finds here when an answer sets another: so nothing without need
+            stack.enter_context(torch.device("cpu"))
         stack.enter_context(torch.random.fork_rng(devices=cards))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
