@@ -60,6 +60,8 @@ def fit(net: nn.Module, batches: Iterable[Batch], lr: float = 1e-2, weight_decay
         loss: Measure | None = None, metric: Measure | None = None) -> History:
     """Train a network in place, one pass over `batches`, with AdamW and a one-cycle learning rate.
 
+    The process keeps the memory of a step for the next one (`runtime.keep_memory`).
+
     Args:
         net: on the device it should train on; (N, C, H, W) -> (N, classes), or (N, classes, H, W) with y (N, H, W), or whatever
             `loss` takes.

@@ -7,9 +7,10 @@ from pathlib import Path
 from statistics import mean, median, stdev
 
 import pytest
+from torch import nn
 from trials import plain_surroundings  # noqa: F401
 
-from course_utils import stats
+from course_utils import hosts, stats
 from course_utils.sockets import doctor
 from course_utils.studies import CATALOGUE, Result, Study, Trial, read, used, verdict
 from course_utils.studies import study as module
@@ -131,6 +132,31 @@ def relu():
     return [*arrived("09_depth_what", "SE, post 1", "SE, pre 2"), *arrived("09_depth_relu_again", "SE, post 1", "SE, pre 2")]
 
 
+def late_in_a_host_that_mixes():
+    """How many runs with a gate behind the third or fourth convolution there are, if none of them took off."""
+    late = [arm.arrived for arm in verdict.arms(*of("09_depth_apart")) if arm.name in ("mixed: SE, post 3", "mixed: SE, post 4")]
+    assert len(late) == 2 and not any(share.k for share in late)
+    return [sum(share.n for share in late)]
+
+
+def border():
+    """The most pixels up to which all gates guess, and the fewest from which on all find the digit."""
+    study, results = of("10_depth_nearest")
+    seen = {"input": (1, 1)}
+    for k in (1, 2, 3, 4):
+        window = hosts.receptive_field(nn.Sequential(*hosts.SmallHost().layers[:k]))
+        seen[f"post {k}"] = seen[f"pre {k + 1}"] = window.step, window.size
+    ends = {}      # pixels -> the mean of each arm that sees so far
+    for arm, runs in study.runs(results).items():
+        if arm != "plain":
+            kernel, *every, place = arm.split(", ")
+            step, own = seen[place]
+            reach = step * (int(every[0][6]) if every else 1) * (int(kernel.split("x")[0]) - 1) + own
+            ends.setdefault(reach, []).append(mean(runs.values()))
+    return [max(r for r in ends if all(max(ends[s]) < 0.3 for s in ends if s <= r)),
+            min(r for r in ends if all(min(ends[s]) > 0.9 for s in ends if s >= r))]
+
+
 def contrasts_of_paint():
     """How many, if none of them is clear, and what would have been seen of two."""
     found = verdict.verdicts(*of("15_paint"))
@@ -162,6 +188,8 @@ SAID = [
      lambda: [sum(arrived(name, "ECA, input", "SE, input")) for name in ("09_depth_what", "09_depth_what_again")]),
     ("notebooks/09*.ipynb", r"with (\d) of 8 at `post 1`.{,40}with (\d) of 8 at `pre 2` \(other seeds: (\d) and (\d)\)", relu),
     ("data/quiz/09.toml", r"(\d) of 8 seeds at `post 1` and with (\d) of 8 at `pre 2`; on other seeds with (\d) and (\d)", relu),
+    ("notebooks/09*.ipynb", r"in `mixed` none of (\d+) late runs takes off", late_in_a_host_that_mixes),
+    ("notebooks/10*.ipynb", r"up to (\d+) pixels every gate guesses, from (\d+) on it finds the digit", border),
     ("notebooks/10*.ipynb", r"`post 3`: (\d) of 8 before, (\d) of 8 here",
      lambda: [*arrived("10_depth_relate", "GC, post 3"), *arrived("10_depth_gc", "GC, post 3")]),
     ("notebooks/10*.ipynb", r"`post 2` and `pre 3`, (\d+) points apart",
