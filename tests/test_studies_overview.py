@@ -139,6 +139,14 @@ def late_in_a_host_that_mixes():
     return [sum(share.n for share in late)]
 
 
+def given_time():
+    """Of the long study of both: how many runs with a gate took off, how many there are, and how many without one."""
+    found = {arm.name: arm.arrived for arm in verdict.arms(*of("11_both_long"))}
+    without = [found.pop("plain"), found.pop("wider host")]
+    assert not any(share.k for share in without)
+    return [sum(s.k for s in found.values()), sum(s.n for s in found.values()), sum(s.n for s in without)]
+
+
 def border():
     """The most pixels up to which all gates guess, and the fewest from which on all find the digit."""
     study, results = of("10_depth_nearest")
@@ -194,6 +202,9 @@ SAID = [
      lambda: [*arrived("10_depth_relate", "GC, post 3"), *arrived("10_depth_gc", "GC, post 3")]),
     ("notebooks/10*.ipynb", r"`post 2` and `pre 3`, (\d+) points apart",
      lambda: [mean(ahead("10_depth_relate", "non-local, pre 3", "non-local, post 2"))]),
+    ("notebooks/11*.ipynb", r"steps (\d+) of (\d+) runs with a gate take off.{,60}of (\d+) without one none does", given_time),
+    ("notebooks/11*.ipynb", r"and ([\d.]+) points would have been seen", lambda: [max(
+        100 * v.visible for v in verdict.verdicts(*of("11_both_long")) if v.ours == "ECA, both")]),
     ("notebooks/11*.ipynb", r"of (\d+) and (\d+) points to either side",
      lambda: [half("11_both", "what: both", f"what: {arm}") for arm in ("pre", "post")]),
     ("notebooks/11*.ipynb", r"in four `post 1`, which costs (\d+) to (\d+) points, in one `pre 1`, (\d+)\.",
