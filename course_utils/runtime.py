@@ -137,9 +137,9 @@ def use_data_folder(path: str | Path) -> None:
 def keep_memory() -> bool:
     """Ask the C library, where it is glibc, to keep up to 1 GiB of what is freed, for this process; returns whether it does.
 
-    Otherwise it may give the tensors of a step back to the system and get them again, page by page, in the next one: thousands
-    of pages a step, a tenth to a third of the time. Whether it does is an accident of what was freed before. Results stay the
-    same to the bit.
+    Otherwise it may give the tensors of a step back to the system and get them again, page by page, in the next one. Whether it
+    does is an accident of what was freed before; what it costs, `python tests/benchmarks/memory.py` measures. The numbers that
+    come out stay the same to the bit.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
