@@ -177,7 +177,7 @@ def main(argv: Sequence[str] | None = None, began: float | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(f"\nStopped by you. What has finished is in {args.out}; to go on:  python -m course_utils.answer "
                  f"{shlex.join(argv if argv is not None else sys.argv[1:])}")
-    except BrokenPipeError:
+    except BrokenPipeError:      # whose pipe it is, the decorator finds out
         raise
     except (ValueError, TypeError, OSError, ImportError) as error:
         # What a person can put right is said in one line, without the way through the code.

@@ -178,7 +178,7 @@ def main(argv: list[str] | None = None) -> None:
             for study in chosen:
                 table(study, args.results) if args.command == "table" else plot(
                     study, args.out or Path(f"{study.name}.png"), args.results)
-    except BrokenPipeError:
+    except BrokenPipeError:      # whose pipe it is, the decorator finds out
         raise
     except (ValueError, OSError, ImportError) as error:
         # What a person can put right is said in one line, without the way through the code.
