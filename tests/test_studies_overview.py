@@ -147,6 +147,15 @@ def given_time():
     return [sum(s.k for s in found.values()), sum(s.n for s in found.values()), sum(s.n for s in without)]
 
 
+def both_above_before():
+    """Pairs of SE, if both is above before in each; the mean difference of those whose two runs took off."""
+    study, results = of("11_both_long")
+    both, pre = (study.runs(results)[arm] for arm in ("SE, both", "SE, pre, picture left out"))
+    points = ahead("11_both_long", "SE, both", "SE, pre, picture left out")
+    assert min(points) > 0
+    return [len(points), mean(100 * (both[s] - pre[s]) for s in both if min(both[s], pre[s]) > 0.87)]
+
+
 def border():
     """The most pixels up to which all gates guess, and the fewest from which on all find the digit."""
     study, results = of("10_depth_nearest")
@@ -205,6 +214,9 @@ SAID = [
     ("notebooks/11*.ipynb", r"steps (\d+) of (\d+) runs with a gate take off.{,60}of (\d+) without one none does", given_time),
     ("notebooks/11*.ipynb", r"and ([\d.]+) points would have been seen", lambda: [max(
         100 * v.visible for v in verdict.verdicts(*of("11_both_long")) if v.ours == "ECA, both")]),
+    ("notebooks/11*.ipynb", r"only (\d+) points \(before\) and (\d+) \(after\) would have been seen", lambda: [
+        100 * v.visible for v in verdict.verdicts(*of("11_both_long")) if v.ours == "SE, both"]),
+    ("notebooks/11*.ipynb", r"all (\w+) pairs put both above before, by ([\d.]+) points where", both_above_before),
     ("notebooks/11*.ipynb", r"of (\d+) and (\d+) points to either side",
      lambda: [half("11_both", "what: both", f"what: {arm}") for arm in ("pre", "post")]),
     ("notebooks/11*.ipynb", r"in four `post 1`, which costs (\d+) to (\d+) points, in one `pre 1`, (\d+)\.",
@@ -228,7 +240,7 @@ SAID = [
     ("notebooks/15*.ipynb", r"but of (\w+) contrasts none is clear.*eight pairs show ([\d.]+) and ([\d.]+) at least",
      contrasts_of_paint),
 ]
-WORDS = {"three": "3", "five": "5", "six": "6"}
+WORDS = {"three": "3", "five": "5", "six": "6", "eight": "8"}
 
 
 @pytest.mark.parametrize("where, pattern, wanted", SAID, ids=[f"{where[-8:]} {pattern[:24]}" for where, pattern, _ in SAID])

@@ -17,7 +17,7 @@ from .follow import clothes, equal_reach, one_summary, photographs, residual
 from .results import read
 from .study import Study
 from .trial import Result
-from .verdict import Verdict
+from .verdict import UNCLEAR, Verdict
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ ROWS = (
     Row("Channels, in a residual host: early rather than late?", residual, "SE, post 1", "SE, post 3"),
     Row("Before and after, against before alone?", both, "SE, both", "SE, pre, picture left out"),
     Row("Before and after, against after alone?", both, "SE, both", "SE, post", first=True),
+    Row("... against before alone, with ECA?", both, "ECA, both", "ECA, pre, picture left out"),
+    Row("... against after alone, with ECA?", both, "ECA, both", "ECA, post"),
     Row("Near-identical objects: after rather than before?", subtle, "SE, post", "SE, pre", first=True),
     Row("Much clutter, large picture: before rather than after?", clutter, "96, 60: spatial gate, pre",
         "96, 60: spatial gate, post", first=True),
@@ -80,6 +82,11 @@ def weights(row: Row, results: Sequence[Result]) -> str:
     return f"{ours - control:+,.0f}"
 
 
+def word(said: Verdict) -> str:
+    """The verdict; of one that is not clear, also what the study could have shown, with power 0.8."""
+    return f"{said.word} ({said.visible:.3f} would have been seen)" if said.word == UNCLEAR else said.word
+
+
 def answer(row: Row) -> list[str]:
     """The cells of one row; no verdict before all seeds of the study have run."""
     compared, file = f"{row.ours} - {row.control}", f"{row.study.name}.jsonl"
@@ -87,8 +94,8 @@ def answer(row: Row) -> list[str]:
     if said is None:
         return [row.question, compared, "not run yet", "", "", "0", "", "", file]
     d, again = said.difference, found(row, row.again)[0]
-    return [row.question, compared, said.word, f"{d.mean:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}", str(d.n),
-            again.word if again else "not run yet" if row.again else "", weights(row, results), file]
+    return [row.question, compared, word(said), f"{d.mean:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}", str(d.n),
+            word(again) if again else "not run yet" if row.again else "", weights(row, results), file]
 
 
 def table(rows: Sequence[Row] = ROWS) -> list[list[str]]:

@@ -20,6 +20,7 @@ from .study import Study
 from .trial import Result
 
 CLEAR = 0.05
+UNCLEAR = "no clear difference"
 WIDTH = 100      # of the lines of a sentence: more is broken in the middle of a word on a page
 
 
@@ -50,12 +51,12 @@ class Verdict:
         if self.difference.n < self.planned:
             return f"open, {self.difference.n} of {self.planned} seeds"
         if not self.clear:
-            return "no clear difference"
+            return UNCLEAR
         return "higher" if self.difference.mean > 0 else "lower"
 
     def __str__(self) -> str:
         d = self.difference
-        unclear = self.word == "no clear difference"
+        unclear = self.word == UNCLEAR
         tail = f"; a difference of {self.visible:.3f} would have been seen with power 0.8" if unclear else ""
         return (f"{self.ours} - {self.control}: {self.word}, {d.mean:+.3f} (95 % interval {d.low:+.3f} to {d.high:+.3f}, {d.n} "
                 f"pairs, p {shown(self.adjusted)} after Holm, sign-flip {shown(self.flipped)}){tail}.")
