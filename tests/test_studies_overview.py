@@ -12,7 +12,7 @@ from trials import plain_surroundings  # noqa: F401
 
 from course_utils import hosts, stats
 from course_utils.sockets import doctor
-from course_utils.studies import CATALOGUE, Result, Study, Trial, read, used, verdict
+from course_utils.studies import CATALOGUE, Result, Study, Trial, crossing, read, used, verdict
 from course_utils.studies import study as module
 from course_utils.studies.overview import gains, overview, said
 from course_utils.studies.results import write
@@ -147,6 +147,12 @@ def given_time():
     return [sum(s.k for s in found.values()), sum(s.n for s in found.values()), sum(s.n for s in without)]
 
 
+def spans():
+    """Points between the best and the worst place of one gate, on each of the two tasks of the answer's picture."""
+    means = [[mean(runs.values()) for runs in line.values()] for line in crossing().values()]
+    return [100 * (max(line) - min(line)) for line in means]
+
+
 def both_above_before():
     """Pairs of SE, if both is above before in each; the mean difference of those whose two runs took off."""
     study, results = of("11_both_long")
@@ -223,6 +229,7 @@ SAID = [
      lambda: [min(leaning("post 1")), max(leaning("post 1")), *leaning("pre 1")]),
     ("notebooks/11*.ipynb", r"`pre 2` costs at most ([\d.]+) points alone, and (\d+) to (\d+) more on top",
      lambda: [max(beside("pre 2")), *(choose(beside("post 1 and pre 2", "post 1")) for choose in (min, max))]),
+    ("notebooks/12*.ipynb", r"a single gate at single places by (\d+) and (\d+)\.", spans),
     ("notebooks/13*.ipynb", r"SE exchanged for ECA loses (\d+) to (\d+) points",
      lambda: [choose(lost_at_once("13_swap")) for choose in (min, max)]),
     ("notebooks/13*.ipynb", r"that exchange costs up to (\d+) points", lambda: [max(lost_at_once("13_again"))]),
