@@ -170,7 +170,7 @@ def test_height_and_width_may_differ_and_be_odd(host, at):
 # ---- starts
 
 @pytest.mark.parametrize("host", [LESSONS[0], *(pytest.param(host, marks=pytest.mark.full) for host in LESSONS[1:])])
-@each_gate
+@pytest.mark.parametrize("at", ["input", "both", *(pytest.param(at, marks=pytest.mark.full) for at in ("pre", "post"))])
 @pytest.mark.parametrize("name", GATES)
 def test_identity_start_leaves_the_outputs_of_the_host_to_the_bit(host, at, name):
     plain = trained(HOSTS[host]())

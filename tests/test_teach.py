@@ -501,8 +501,6 @@ def test_it_runs_as_a_module(source, tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / source.name).exists()
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert again.returncode == 2 and "--force" in again.stderr
 
 
 def test_nothing_is_overwritten_without_force(source, tmp_path, capsys):
