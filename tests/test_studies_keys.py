@@ -42,6 +42,8 @@ KEPT = {
     "13_norms_again": (40, "075a991670b2c507"),
     "09_depth_relu_again": (16, "145dea8a4d2195c7"),
     "10_depth_reach_again": (32, "1e3683667fab7417"),
+    "09_depth_longer_again": (40, "f1db173bc6ea2fdd"),
+    "09_depth_residual_again": (40, "65ff399ca5750848"),
     "02_multiply": (24, "285e05ae61bad468"),
     "03_reach": (32, "aa7e429a86da2348"),
     "04_curves": (32, "4cc404d9eb2eac2a"), "05_curves": (48, "719639c7343a0e7d"),

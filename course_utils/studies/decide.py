@@ -51,7 +51,7 @@ ROWS = (
     Row("Late channel gate, colours kept apart: does it work again?", apart, "apart: SE, post 4", "mixed: SE, post 4"),
     Row("Late channel gate: better where the colours stay apart than in as small a host that mixes them?", shuffled,
         "apart: SE, post 4", "shuffled: SE, post 4", first=True),
-    Row("Late channel gate, three times the steps: level with early?", longer, "ECA, input", "ECA, post 3"),
+    Row("Channels, three times the steps: early rather than late?", longer, "ECA, input", "ECA, post 3"),
     Row("Channels, in a residual host: early rather than late?", residual, "SE, post 1", "SE, post 3"),
     Row("Before and after, against before alone?", both, "SE, both", "SE, pre, picture left out"),
     Row("Before and after, against after alone?", both, "SE, both", "SE, post", first=True),

@@ -7,7 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .answer import AS_MADE, CONFIRMED, INPUT, POST, SE, SEEDS, apart, at, named, nearest, norms, relate, shuffled, spatial, what
+from .answer import (
+    AS_MADE,
+    CONFIRMED,
+    INPUT,
+    POST,
+    SE,
+    SEEDS,
+    apart,
+    at,
+    longer,
+    named,
+    nearest,
+    norms,
+    relate,
+    shuffled,
+    spatial,
+    what,
+)
 from .arms import against
 from .study import Study
 
@@ -122,5 +139,5 @@ limits = Study(
 
 FOLLOW: tuple[Study, ...] = (confirmed(what, ("plain", "ECA, input", "SE, input")), confirmed(nearest, ("plain",)), equal_reach,
                              one_summary, confirmed(shuffled), confirmed(apart), residual, clothes, photographs,
-                             confirmed(norms), one_relu, reach_again, multiply, reach, position, two_gates, mixing,
-                             cooled, by_hand, limits)
+                             confirmed(norms), one_relu, reach_again, confirmed(longer), confirmed(residual), multiply,
+                             reach, position, two_gates, mixing, cooled, by_hand, limits)
