@@ -58,6 +58,22 @@ def late_in_a_host_that_mixes():
     return [sum(share.n for share in late)]
 
 
+def with_more_time(name):
+    """Of three times the steps: how many runs at the picture there are, if all took off; how many late ones, and how many did."""
+    found = {arm.name: arm.arrived for arm in verdict.arms(*of(name))}
+    picture = found.pop("ECA, input")
+    assert picture.k == picture.n
+    return [picture.n, sum(s.n for s in found.values()), sum(s.k for s in found.values())]
+
+
+def in_a_residual_host():
+    """How many runs take off at the first block, on the branch and after the addition; how many there are at the third."""
+    found = {arm.name: arm.arrived for arm in verdict.arms(*of("09_depth_residual"))}
+    third = [found["SE, post 3"], found["SE, after_add 3"]]
+    assert not any(s.k for s in third) and found["SE, post 1"].n == found["SE, after_add 1"].n == 8
+    return [found["SE, post 1"].k, found["SE, after_add 1"].k, sum(s.n for s in third)]
+
+
 def given_time():
     """Of the long study of both: how many runs with a gate took off, how many there are, and how many without one."""
     found = {arm.name: arm.arrived for arm in verdict.arms(*of("11_both_long"))}
@@ -167,6 +183,11 @@ SAID = [
     ("notebooks/09*.ipynb", r"with (\d) of 8 at `post 1`.{,40}with (\d) of 8 at `pre 2` \(other seeds: (\d) and (\d)\)", relu),
     ("data/quiz/09.toml", r"(\d) of 8 seeds at `post 1` and with (\d) of 8 at `pre 2`; on other seeds with (\d) and (\d)", relu),
     ("notebooks/09*.ipynb", r"in `mixed` none of (\d+) late runs takes off", late_in_a_host_that_mixes),
+    ("notebooks/09*.ipynb", r"at the picture all (\d+) take off; of (\d+) late runs (\w+) do \(other seeds: (\w+)\)",
+     lambda: [*with_more_time("09_depth_longer"), with_more_time("09_depth_longer_again")[2]]),
+    ("docs/teaching/09.md", r"(\w+) of (\d+) late runs arrived", lambda: with_more_time("09_depth_longer")[:0:-1]),
+    ("notebooks/09*.ipynb", r"(\d) of 8 on the branch and with (\d) of 8 after the addition, at the third with none of (\d+)",
+     in_a_residual_host),
     ("notebooks/10*.ipynb", r"up to (\d+) pixels every gate guesses, from (\d+) on it finds the digit", border),
     ("notebooks/10*.ipynb", r"`post 3`: (\d) of 8 before, (\d) of 8 here",
      lambda: [*arrived("10_depth_relate", "GC, post 3"), *arrived("10_depth_gc", "GC, post 3")]),
@@ -208,7 +229,7 @@ SAID = [
     ("notebooks/15*.ipynb", r"but of (\w+) contrasts none is clear.*eight pairs show ([\d.]+) and ([\d.]+) at least",
      contrasts_of_paint),
 ]
-WORDS = {"three": "3", "five": "5", "six": "6", "seven": "7", "eight": "8"}
+WORDS = {"one": "1", "two": "2", "three": "3", "five": "5", "six": "6", "seven": "7", "eight": "8"}
 
 
 @pytest.mark.parametrize("where, pattern, wanted", SAID, ids=[f"{where[-8:]} {pattern[:24]}" for where, pattern, _ in SAID])
