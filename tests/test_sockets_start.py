@@ -78,7 +78,8 @@ def sort_of(name: str) -> tuple:
     return cls.kind, tuple(sockets_of(name)), name in ROUNDED, name in EASED, name in NARROW
 
 
-# In the fast tier one of each sort: of the others plug_in itself refuses a start with which outputs are not what they were.
+# In the fast tier one of each sort; of the others plug_in itself refuses a start that changes the outputs in evaluation, and
+# what they do in training is tried with --full.
 FIRST = {sort_of(name): name for name in reversed(NAMES)}.values()
 each = pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in FIRST else pytest.mark.full)
                                         for name in NAMES if sockets_of(name)])

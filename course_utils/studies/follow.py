@@ -137,6 +137,7 @@ limits = Study(
      "every place, two layers": {"host": "zoom_all_two"}},
     (("every place, two layers", "every place"), ("every place, two layers", "one patch, two layers")))
 
+# `longer` and `residual` were confirmed when they had nearly run: their second sets were written down before those began.
 FOLLOW: tuple[Study, ...] = (confirmed(what, ("plain", "ECA, input", "SE, input")), confirmed(nearest, ("plain",)), equal_reach,
                              one_summary, confirmed(shuffled), confirmed(apart), residual, clothes, photographs,
                              confirmed(norms), one_relu, reach_again, confirmed(longer), confirmed(residual), multiply,
